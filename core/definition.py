@@ -1,0 +1,133 @@
+"""The frozen description of a task."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+from dataclasses import dataclass, field, fields, replace
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+from core.policy import CatchUp, Delivery, OverlapPolicy, RetryPolicy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+DEFAULT_RETRIES: Final = 3
+DEFAULT_TIMEOUT: Final = timedelta(seconds=300)
+APPLICATION: Final = "application"
+"""Plugin name of tasks that the application adds itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskDefinition:
+    """What a plugin says of one of its tasks.
+
+    Attributes:
+        id: Unique across plugins.
+        name: What people read.
+        func: The function; ``def`` or ``async def``.
+        trigger: ``interval``, ``cron`` or ``date``.
+        trigger_args: Arguments of the trigger, JSON values.
+        enabled: A disabled task is shown and never scheduled.
+        max_retries: Retries after the first attempt.
+        timeout: Longest time of one attempt; ``None`` is no limit.
+        args: Positional arguments of the call, JSON values.
+        kwargs: Keyword arguments of the call, JSON values.
+        description: The first line of the function's docstring unless given.
+        tags: Words to find the task by.
+        timezone: IANA name of the zone in which the trigger is meant.
+        priority: Higher starts first.
+        catch_up: What is made up after down time.
+        misfire_grace_time: An occurrence noticed later than this is dropped.
+        overlap: What happens while an earlier run is busy.
+        delivery: What happens to a run whose process died.
+        retry: How failed attempts are repeated.
+        run_on_start: Whether the task also runs once at each start of the container.
+        plugin: Name of the plugin that offers it.
+        source: Where it is written, such as ``backgroundtask/taskplugins.py, TASK_DEFINITIONS[0]``.
+        called: Whether a call of ``add_task`` gave it, not a plugin's module.
+        given: Names of the options that were written out, not defaulted.
+    """
+
+    id: str
+    name: str
+    func: Callable[..., Any]
+    trigger: str
+    trigger_args: Mapping[str, Any]
+    enabled: bool = True
+    max_retries: int = DEFAULT_RETRIES
+    timeout: timedelta | None = DEFAULT_TIMEOUT
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    timezone: str = "UTC"
+    priority: int = 0
+    catch_up: CatchUp = CatchUp.LATEST
+    misfire_grace_time: timedelta | None = None
+    overlap: OverlapPolicy = field(default_factory=OverlapPolicy)
+    delivery: Delivery = Delivery.AT_LEAST_ONCE
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    run_on_start: bool = False
+    plugin: str = APPLICATION
+    source: str = ""
+    called: bool = False
+    given: frozenset[str] = frozenset()
+
+    @property
+    def func_path(self) -> str:
+        """The function's place as ``module:qualified.name``; a label, never a name to import."""
+        return path_of(self.func)
+
+    @property
+    def lane(self) -> str:
+        """Which executor runs it: ``loop`` for coroutine functions, else ``thread``."""
+        return "loop" if is_coroutine_function(self.func) else "thread"
+
+    @property
+    def fingerprint(self) -> str:
+        """A hash of everything that was written, equal where nothing changed."""
+        written = {name: repr(getattr(self, name)) for name in DATA_FIELDS | {"func_path"}}
+        return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+
+    def amended(self, call: TaskDefinition) -> TaskDefinition:
+        """Return this definition with the options that *call* wrote out for the same function."""
+        return replace(
+            self,
+            **{name: getattr(call, name) for name in call.given & DATA_FIELDS},
+            given=self.given | call.given,
+        )
+
+
+_IDENTITY: Final = frozenset({"id", "func", "plugin", "source", "called", "given"})
+DATA_FIELDS: Final = frozenset(each.name for each in fields(TaskDefinition)) - _IDENTITY
+"""The options of a definition that a later call for the same function may supply."""
+EDITABLE: Final = frozenset(
+    {"name", "enabled", "trigger", "trigger_args", "max_retries", "timeout", "priority"},
+)
+"""The options that an operator may override on a running container."""
+
+
+def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function inside partials and behind bound methods' ``__func__``."""
+    while isinstance(func, partial):
+        func = func.func
+    return func
+
+
+def is_coroutine_function(func: Callable[..., Any]) -> bool:
+    """Tell whether calling *func* gives a coroutine; looks through partials and ``__call__``."""
+    inner = innermost(func)
+    return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
+        getattr(inner, "__call__", None),  # noqa: B004 - the method itself is asked
+    )
+
+
+def path_of(func: Callable[..., Any]) -> str:
+    """Return ``module:qualified.name`` of *func*, its class's for a callable object."""
+    inner = innermost(func)
+    named = inner if hasattr(inner, "__qualname__") else type(inner)
+    return f"{named.__module__}:{named.__qualname__}"

@@ -1,0 +1,64 @@
+"""What a plugin can offer and hear: the hooks, each with its promise.
+
+A plugin is a module (or object) with functions of these names, marked with ``hookimpl``. It
+may leave out arguments that it does not need. What a hook raises is logged and isolated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from core.definition import TaskDefinition
+    from core.run import Run
+
+PROJECT = "taskrack"
+
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+@hookspec
+def taskrack_definitions() -> Iterable[TaskDefinition | dict[str, Any]]:  # type: ignore[empty-body]
+    """Offer task definitions.
+
+    Asked once at each start, before anything runs. A definition is a dict with the documented
+    keys, or a ``TaskDefinition``. One that does not validate is recorded and shown with its
+    index; the others of the plugin are registered.
+    """
+
+
+@hookspec
+def taskrack_register_tasks(task_manager: Any) -> None:  # noqa: ANN401 - the verbs live a floor above
+    """Register tasks by calling ``task_manager.add_task(...)``.
+
+    Called once at each start, after the definitions of all plugins are registered.
+    """
+
+
+@hookspec
+def taskrack_run_started(run: Run) -> None:
+    """Hear that *run* is about to start an attempt.
+
+    Called after the start is stored and before the function is called, in the engine's thread:
+    be quick.
+    """
+
+
+@hookspec
+def taskrack_run_retrying(run: Run) -> None:
+    """Hear that an attempt of *run* failed and another will follow at ``run.not_before``."""
+
+
+@hookspec
+def taskrack_run_finished(run: Run) -> None:
+    """Hear that *run* reached a final state after having run; called once, after it is stored."""
+
+
+@hookspec
+def taskrack_run_dropped(run: Run) -> None:
+    """Hear that occurrences were skipped or missed; ``run.state`` and ``run.reason`` say why."""

@@ -1,0 +1,104 @@
+"""The tasks that this node times: what is due, and when the next one is."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from core.definition import TaskDefinition
+    from core.ports import Timetable, TriggerFactory
+    from core.trigger import Schedule, Trigger
+
+
+@dataclass(slots=True)
+class LiveTask:
+    """A task as this node knows it.
+
+    Attributes:
+        definition: As in effect, overrides applied.
+        anchor: First registration.
+        cursor: Occurrences up to here have been decided.
+        next_run: The next occurrence; ``None`` while it is not timed, or where none is left.
+        paused: Whether occurrences wait for a resume.
+    """
+
+    definition: TaskDefinition
+    anchor: datetime
+    cursor: datetime
+    next_run: datetime | None
+    paused: bool
+    schedule: Schedule
+    trigger: Trigger
+
+    @property
+    def is_timed(self) -> bool:
+        """Whether its occurrences fire."""
+        return self.definition.enabled and not self.paused
+
+
+class Book:
+    """Live tasks by id, a heap of what is due next, and one timer per distinct schedule."""
+
+    def __init__(self, timetable: Timetable, build: TriggerFactory) -> None:
+        self._timetable = timetable
+        self._build = build
+        self._tasks: dict[str, LiveTask] = {}
+        self._triggers: dict[Schedule, Trigger] = {}
+        self._users: Counter[Schedule] = Counter()
+        self._heap: list[tuple[datetime, str]] = []
+
+    def trigger(self, schedule: Schedule) -> Trigger:
+        """Return the trigger of *schedule*, the same one for all tasks that share it."""
+        known = self._triggers.get(schedule)
+        return known if known is not None else self._build(schedule)
+
+    def get(self, task_id: str) -> LiveTask | None:
+        """Return a live task, or ``None``."""
+        return self._tasks.get(task_id)
+
+    def put(self, task: LiveTask) -> None:
+        """Hold *task*, in the place of what was held under its id, and time it."""
+        self.remove(task.definition.id)
+        self._tasks[task.definition.id] = task
+        self._users[task.schedule] += 1
+        self._triggers[task.schedule] = task.trigger
+        self.retime(task)
+
+    def retime(self, task: LiveTask) -> None:
+        """Take note that ``task.next_run`` changed."""
+        if task.next_run is not None:
+            heapq.heappush(self._heap, (task.next_run, task.definition.id))
+            self._timetable.watch(task.schedule, task.trigger)
+
+    def remove(self, task_id: str) -> None:
+        """Let go of a task; its timer goes with the last task that shares it."""
+        task = self._tasks.pop(task_id, None)
+        if task is None:
+            return
+        self._users[task.schedule] -= 1
+        if self._users[task.schedule] == 0:
+            del self._users[task.schedule], self._triggers[task.schedule]
+            self._timetable.unwatch(task.schedule)
+
+    def due(self, now: datetime) -> list[LiveTask]:
+        """Return the tasks whose next run has come, each once; they leave the heap."""
+        found: dict[str, LiveTask] = {}
+        while self._heap and self._heap[0][0] <= now:
+            instant, task_id = heapq.heappop(self._heap)
+            task = self._tasks.get(task_id)
+            if task is not None and task.next_run == instant:
+                found[task_id] = task
+        return list(found.values())
+
+    def earliest(self) -> datetime | None:
+        """Return when the next task is due; an instant in the past means now."""
+        return self._heap[0][0] if self._heap else None
+
+    def all(self) -> list[LiveTask]:
+        """Return every live task."""
+        return list(self._tasks.values())

@@ -1,0 +1,54 @@
+"""What a task can ask while it runs."""
+
+from __future__ import annotations
+
+import threading
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_current: ContextVar[RunContext | None] = ContextVar("taskrack_run", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunContext:
+    """The run that the calling code is part of.
+
+    Attributes:
+        scheduled_for: The instant for which the run was due; aware, UTC.
+        attempt: Number of this call, from 1.
+        token: Rises with every attempt; give it to systems that must refuse a zombie's writes.
+        logger: A logger whose lines carry the run.
+        manager: The task manager that runs it.
+    """
+
+    run_id: str
+    task_id: str
+    attempt: int
+    scheduled_for: datetime
+    token: int
+    logger: Any
+    manager: Any
+    _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the task is asked to end: it was cancelled, timed out, or the container stops."""
+        return self._stop.is_set()
+
+    def ask_to_stop(self) -> None:
+        """Make ``stopping`` true; the engine's verb."""
+        self._stop.set()
+
+
+def current_run() -> RunContext | None:
+    """Return the run that the calling code is part of; ``None`` outside a run."""
+    return _current.get()
+
+
+def enter(context: RunContext) -> None:
+    """Make *context* the current run of the calling context."""
+    _current.set(context)

@@ -1,0 +1,207 @@
+"""One turn of the engine: gather, commit at once, then start what may start."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from core.errors import LedgerError
+from core.ports import Claim, Ending, Firing
+from core.run import Reason, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from core.ports import Executor, Ledger, LedgerTransaction
+    from core.registry import Registry
+    from core.run import Run
+    from manager.engine.book import Book, LiveTask
+    from manager.engine.execution import Execution
+    from manager.engine.planner import Planner
+    from manager.engine.reporter import Reporter
+
+
+@dataclass(slots=True)
+class _Turn:
+    """What one transaction writes, and what came of it."""
+
+    now: datetime
+    endings: list[Ending]
+    due: list[LiveTask]
+    firings: list[Firing]
+    slots: dict[str, int]
+    lanes: set[str]
+    held: list[bool] = field(default_factory=list)
+    fired: tuple[Run, ...] = ()
+    beaten: frozenset[str] = frozenset()
+    claimed: list[Run] = field(default_factory=list)
+    drained: set[str] = field(default_factory=set)
+
+
+class Cycle:
+    """Takes turns for one node; called by one thread, told things by any."""
+
+    def __init__(  # noqa: PLR0913 - the parts that a turn moves
+        self,
+        *,
+        ledger: Ledger,
+        registry: Registry,
+        executors: Mapping[str, Executor],
+        book: Book,
+        planner: Planner,
+        execution: Execution,
+        reporter: Reporter,
+        node_id: str,
+    ) -> None:
+        self.lock = threading.RLock()
+        self._ledger = ledger
+        self._registry = registry
+        self._executors = executors
+        self._book = book
+        self._planner = planner
+        self._execution = execution
+        self._reporter = reporter
+        self._node_id = node_id
+        self._unsaved: list[Ending] = []
+        self._backlog: set[str] = set(executors)
+        self._foreign: set[str] = set()
+        self._alarm: datetime | None = None
+
+    @property
+    def alarm(self) -> datetime | None:
+        """When the next waiting run may start, as far as is known."""
+        return self._alarm
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing runs and nothing is left to be written."""
+        return not self._unsaved and not self._execution.live()
+
+    def expect(self, lane: str, when: datetime | None = None) -> None:
+        """Take note that a run of *lane* waits, from *when* on or now."""
+        with self.lock:
+            if when is None:
+                self._backlog.add(lane)
+            elif self._alarm is None or when < self._alarm:
+                self._alarm = when
+
+    def turn(self, now: datetime, *, accepting: bool) -> None:
+        """Do everything that is to be done at *now*.
+
+        Raises:
+            LedgerError: the database did not take it; what ended is kept for the next turn, and
+                what is due stays due.
+        """
+        self._unsaved += self._execution.endings(now)
+        with self.lock:
+            turn = self._gather(now, accepting=accepting)
+        if not (turn.endings or turn.firings or turn.lanes):
+            return
+        try:
+            self._ledger.transact(lambda tx: self._write(turn, tx))
+        except LedgerError:
+            with self.lock:
+                self._backlog |= turn.lanes
+                for task in turn.due:
+                    self._book.retime(task)
+            raise
+        self._unsaved = []
+        with self.lock:
+            self._settle(turn)
+        self._reporter.ended(turn.endings, turn.held)
+        self._reporter.dropped(turn.fired)
+        for run in (*turn.fired, *turn.claimed):
+            if run.state is RunState.RUNNING:
+                self._begin(run)
+
+    def _gather(self, now: datetime, *, accepting: bool) -> _Turn:
+        endings = list(self._unsaved)
+        if self._alarm is not None and self._alarm <= now:
+            self._alarm = None
+            self._backlog |= set(self._executors)
+        if not accepting:
+            return _Turn(now, endings, [], [], {}, set())
+        self._backlog |= {ending.run.lane for ending in endings}
+        slots = {lane: executor.free() for lane, executor in self._executors.items()}
+        due = self._book.due(now)
+        direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
+        firings = self._planner.plan(due, now, direct)
+        waits = {
+            run.lane for firing in firings for run in firing.runs if run.state is RunState.PENDING
+        }
+        lanes = {lane for lane in self._backlog | waits if slots.get(lane, 0) > 0}
+        self._backlog |= waits
+        return _Turn(now, endings, due, firings, slots, lanes)
+
+    def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
+        """Write one turn; may be called again, so it only sets what it computes anew."""
+        turn.held = tx.end(turn.endings) if turn.endings else []
+        fired = tx.fire(turn.firings) if turn.firings else None
+        turn.fired = fired.runs if fired is not None else ()
+        turn.beaten = fired.beaten if fired is not None else frozenset()
+        turn.claimed, turn.drained = [], set()
+        for lane in sorted(turn.lanes):
+            begun = sum(run.lane == lane and run.state is RunState.RUNNING for run in turn.fired)
+            wanted = turn.slots[lane] - begun
+            claimed = tx.claim(self._wish(lane, wanted, turn.now)) if wanted > 0 else []
+            turn.claimed += claimed
+            if len(claimed) < wanted:
+                turn.drained.add(lane)
+
+    def _wish(self, lane: str, limit: int, now: datetime) -> Claim:
+        return Claim(
+            lane=lane,
+            limit=limit,
+            node=self._node_id,
+            now=now,
+            foreign=self._foreign,
+            limit_of=self._limit_of,
+        )
+
+    def _limit_of(self, task_id: str) -> int | None:
+        """Return how many runs of a task this node may start; none of what it cannot run."""
+        definition = self._registry.get(task_id)
+        if definition is None:
+            self._foreign.add(task_id)
+            return 0
+        limit = definition.overlap.limit
+        if limit is not None:
+            leaked = sum(pool.figures().leaked.count(task_id) for pool in self._executors.values())
+            return limit - leaked
+        return None
+
+    def _settle(self, turn: _Turn) -> None:
+        self._backlog -= turn.drained
+        for firing in turn.firings:
+            task = self._book.get(firing.task_id)
+            if task is not None and task.cursor == firing.since:
+                task.cursor, task.next_run = firing.cursor, firing.next_run
+                self._book.retime(task)
+        for ending in turn.endings:
+            if ending.run.state is RunState.RETRYING:
+                self.expect(ending.run.lane, ending.run.not_before)
+        if turn.beaten:
+            self._reload(turn.beaten)
+
+    def _reload(self, task_ids: frozenset[str]) -> None:
+        """Go on from where another node has decided."""
+        for stored in self._ledger.stored(sorted(task_ids)).values():
+            definition = self._registry.get(stored.id)
+            if definition is not None and not stored.removed:
+                self._book.put(self._planner.live(definition, stored))
+
+    def forget_foreign(self, task_ids: Sequence[str]) -> None:
+        """Take note that this node can run *task_ids* now."""
+        with self.lock:
+            self._foreign -= set(task_ids)
+
+    def _begin(self, run: Run) -> None:
+        task = self._book.get(run.task_id)
+        if task is None:  # removed since the claim
+            gone = replace(run, state=RunState.CANCELLED, reason=Reason.REMOVED)
+            self._unsaved.append(Ending(run=gone, token=run.token, attempt=None))
+            return
+        self._reporter.started(run)
+        self._execution.begin(run, task.definition)

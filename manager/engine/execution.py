@@ -1,0 +1,229 @@
+"""Attempts: handed to an executor, limited in time, and turned into what the ledger keeps."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from core.ports import Call, Ending, Outcome
+from core.run import Attempt, Reason, Run, RunState
+from loggers import get_logger, log_context
+from manager.engine.context import RunContext, enter
+from manager.engine.results import error_text, json_form, traceback_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from core.clock import Clock
+    from core.definition import TaskDefinition
+    from core.ports import Executor
+    from manager.engine.settings import EngineSettings
+
+_STOPPED_BY_US = frozenset({Reason.REQUESTED, Reason.REPLACED, Reason.REMOVED})
+
+
+@dataclass(slots=True)
+class LiveRun:
+    """An attempt under way.
+
+    Attributes:
+        deadline: Monotonic second at which its time is up, or at which it is given up.
+        stopped: Why it was asked to end, if it was.
+    """
+
+    run: Run
+    definition: TaskDefinition
+    executor: Executor
+    context: RunContext
+    deadline: float | None
+    stopped: Reason | None = None
+
+
+class Execution:
+    """The attempts of this node that are under way; used by the engine's thread alone."""
+
+    def __init__(
+        self,
+        executors: Mapping[str, Executor],
+        clock: Clock,
+        settings: EngineSettings,
+        manager: object,
+        wake: Callable[[], None],
+    ) -> None:
+        self._executors = executors
+        self._clock = clock
+        self._settings = settings
+        self._manager = manager
+        self._wake = wake
+        self._outcomes: queue.SimpleQueue[tuple[Call, Outcome]] = queue.SimpleQueue()
+        self._live: dict[str, LiveRun] = {}
+        self._interrupted: list[LiveRun] = []
+        self._draw = random.Random()  # noqa: S311 - jitter, no secret
+
+    def start(self) -> None:
+        """Get the executors ready."""
+        for executor in self._executors.values():
+            executor.start(self._done)
+
+    def stop(self) -> None:
+        """Let go of the executors."""
+        for executor in self._executors.values():
+            executor.stop()
+        self._live.clear()
+
+    def live(self) -> list[LiveRun]:
+        """Return the attempts under way."""
+        return list(self._live.values())
+
+    def left(self) -> list[LiveRun]:
+        """Return the attempts that a shutdown cut off, ended or not."""
+        return [*self._interrupted, *self.live()]
+
+    def get(self, run_id: str) -> LiveRun | None:
+        """Return an attempt under way, or ``None``."""
+        return self._live.get(run_id)
+
+    def begin(self, run: Run, definition: TaskDefinition) -> None:
+        """Call the task's function for *run*, whose start is committed."""
+        logger = get_logger(definition.plugin)
+        context = RunContext(
+            run_id=run.id,
+            task_id=run.task_id,
+            attempt=run.attempt,
+            scheduled_for=run.scheduled_for,
+            token=run.token,
+            logger=logger,
+            manager=self._manager,
+        )
+        call = Call(
+            run_id=run.id,
+            task_id=run.task_id,
+            token=run.token,
+            func=definition.func,
+            args=definition.args if run.args is None else run.args,
+            kwargs=definition.kwargs if run.kwargs is None else run.kwargs,
+            context=_context_of(context),
+        )
+        limit = definition.timeout
+        deadline = None if limit is None else self._clock.monotonic() + limit.total_seconds()
+        executor = self._executors[run.lane]
+        self._live[run.id] = LiveRun(run, definition, executor, context, deadline)
+        executor.submit(call)
+
+    def ask_to_end(self, live: LiveRun, reason: Reason) -> None:
+        """Ask an attempt to end; a coroutine is cancelled, a thread's function is told."""
+        if live.stopped is None:
+            live.stopped = reason
+            live.context.ask_to_stop()
+            if live.executor.interrupt(live.run.id):
+                unwind = self._settings.unwind.total_seconds()
+                live.deadline = self._clock.monotonic() + unwind
+
+    def nearest_deadline(self) -> float | None:
+        """Return the earliest monotonic second at which an attempt's time is up."""
+        return min((each.deadline for each in self._live.values() if each.deadline), default=None)
+
+    def endings(self, now: datetime) -> list[Ending]:
+        """Return the attempts that ended since the last call, or whose time is up."""
+        found: list[Ending] = []
+        while not self._outcomes.empty():
+            call, outcome = self._outcomes.get()
+            live = self._live.get(call.run_id)
+            if live is not None and live.run.token == call.token:
+                del self._live[call.run_id]
+                if live.stopped is Reason.INTERRUPTED and outcome.state is not RunState.COMPLETED:
+                    self._interrupted.append(live)
+                else:
+                    found.append(self._ending(live, outcome, now))
+        second = self._clock.monotonic()
+        for live in self.live():
+            if live.deadline is not None and live.deadline <= second:
+                found += self._expired(live, now)
+        return found
+
+    def _expired(self, live: LiveRun, now: datetime) -> list[Ending]:
+        """Stop an attempt whose time is up; one that was asked before is given up."""
+        if live.stopped is None:
+            self.ask_to_end(live, Reason.TIMEOUT)
+            if live.deadline is not None and live.deadline > self._clock.monotonic():
+                return []
+        live.executor.abandon(live.run.id)
+        del self._live[live.run.id]
+        return [self._ending(live, Outcome(state=RunState.FAILED), now)]
+
+    def _done(self, call: Call, outcome: Outcome) -> None:
+        self._outcomes.put((call, outcome))
+        self._wake()
+
+    def _ending(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
+        run, attempt = live.run, None
+        ended = replace(self._ended(live, outcome), finished_at=now)
+        if ended.state is RunState.FAILED and self._may_retry(live, outcome):
+            pause = live.definition.retry.pause_before(run.failures + 1, self._draw)
+            ended = replace(ended, state=RunState.RETRYING, not_before=now + pause)
+        if ended.state is not RunState.COMPLETED or run.attempt > 1:
+            attempt = Attempt(
+                run_id=run.id,
+                number=run.attempt,
+                token=run.token,
+                node=run.node,
+                started_at=run.started_at,
+                finished_at=now,
+                outcome=str(ended.reason or ended.state),
+                error=ended.error,
+                traceback=ended.traceback,
+            )
+        if not ended.state.is_final:
+            ended = replace(ended, finished_at=None)
+        return Ending(run=ended, token=run.token, attempt=attempt)
+
+    def _ended(self, live: LiveRun, outcome: Outcome) -> Run:
+        run, error = live.run, outcome.error
+        if outcome.state is RunState.COMPLETED and live.stopped is not Reason.TIMEOUT:
+            result = None if outcome.value is None else json_form(outcome.value)
+            return replace(run, state=RunState.COMPLETED, result=result)
+        if live.stopped is Reason.TIMEOUT:
+            text = _timeout_text(live.definition)
+            return replace(run, state=RunState.FAILED, reason=Reason.TIMEOUT, error=text)
+        if live.stopped in _STOPPED_BY_US:
+            return replace(run, state=RunState.CANCELLED, reason=live.stopped)
+        if error is None:
+            return replace(run, state=RunState.FAILED, reason=outcome.reason)
+        return replace(
+            run,
+            state=RunState.FAILED,
+            reason=Reason.EXCEPTION,
+            error=error_text(error),
+            traceback=traceback_text(error),
+        )
+
+    def _may_retry(self, live: LiveRun, outcome: Outcome) -> bool:
+        if not self._settings.automatic or live.run.failures > live.definition.max_retries:
+            return False
+        if live.stopped is Reason.TIMEOUT or outcome.error is None:
+            return live.definition.retry.covers(TimeoutError)
+        return live.definition.retry.covers(type(outcome.error))
+
+
+def _timeout_text(definition: TaskDefinition) -> str:
+    limit = definition.timeout
+    seconds = 0.0 if limit is None else limit.total_seconds()
+    fix = "" if definition.lane == "loop" else "; its thread cannot be stopped and goes on"
+    return f"it ran longer than its time limit of {seconds:g} s{fix}"
+
+
+def _context_of(context: RunContext) -> contextvars.Context:
+    """Return a context in which the run is the current one and log lines carry it."""
+    inside = contextvars.copy_context()
+    inside.run(enter, context)
+    names: dict[str, Any] = {
+        "task_id": context.task_id,
+        "run_id": context.run_id,
+        "attempt": context.attempt,
+    }
+    inside.run(log_context(**names).__enter__)
+    return inside

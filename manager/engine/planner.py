@@ -1,0 +1,196 @@
+"""From due tasks to the rows that one transaction writes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from core.policy import Overlap
+from core.ports import Firing
+from core.run import Cause, Reason, Run, RunState
+from core.trigger import Decision, Schedule, decide
+from manager.engine.book import LiveTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.definition import TaskDefinition
+    from core.ports import StoredTask
+    from core.run import RunIds
+    from manager.engine.book import Book
+
+_BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+
+
+def in_effect(definition: TaskDefinition, overrides: Mapping[str, Any]) -> TaskDefinition:
+    """Return *definition* with what an operator set over it."""
+    values = {name: override["value"] for name, override in overrides.items()}
+    if values.get("timeout") is not None:
+        values["timeout"] = timedelta(seconds=values["timeout"])
+    return replace(definition, **values) if values else definition
+
+
+class Planner:
+    """Decides what becomes of occurrences; touches no database and no timer."""
+
+    def __init__(self, book: Book, ids: RunIds, node_id: str, *, timed: bool) -> None:
+        self._book = book
+        self._ids = ids
+        self._node_id = node_id
+        self._timed = timed
+
+    def first_run(self, definition: TaskDefinition, now: datetime) -> datetime | None:
+        """Return when *definition* is due first if *now* is its first registration."""
+        if not self._timed or not definition.enabled:
+            return None
+        return self._book.trigger(_schedule(definition, now)).next_after(now)
+
+    def live(self, definition: TaskDefinition, stored: StoredTask) -> LiveTask:
+        """Return the live task of *definition*, due from its stored cursor on."""
+        definition = in_effect(definition, stored.overrides)
+        schedule = _schedule(definition, stored.anchor)
+        trigger = self._book.trigger(schedule)
+        task = LiveTask(
+            definition=definition,
+            anchor=stored.anchor,
+            cursor=stored.cursor,
+            next_run=None,
+            paused=stored.paused,
+            schedule=schedule,
+            trigger=trigger,
+        )
+        if self._timed and task.is_timed:
+            task.next_run = trigger.next_after(stored.cursor)
+        return task
+
+    def settle(
+        self, task: LiveTask, stored: StoredTask, now: datetime, *, resumed: bool
+    ) -> Firing | None:
+        """Return what must be written for a task that was just bound or changed, if anything.
+
+        A date that had passed at its first registration becomes one ``MISSED`` run, the
+        occurrences of a pause that ends become one ``SKIPPED`` run with their count.
+        """
+        run: Run | None = None
+        cursor = task.cursor
+        if resumed:
+            last, count = task.trigger.last_until(now, cursor)
+            cursor, task.next_run = now, task.trigger.next_after(now) if task.is_timed else None
+            if last is not None:
+                run = self._dropped(task, last, count, RunState.SKIPPED, Reason.PAUSED, now)
+        elif stored.fresh and task.definition.trigger == "date" and task.next_run is None:
+            moment, _ = task.trigger.last_until(stored.anchor, _BEGINNING)
+            if moment is not None:
+                run = self._dropped(task, moment, 1, RunState.MISSED, Reason.PAST, now)
+        if run is None and cursor == task.cursor and task.next_run == stored.next_run:
+            return None
+        return self._firing(task, cursor, task.next_run, () if run is None else (run,))
+
+    def plan(
+        self,
+        due: list[LiveTask],
+        now: datetime,
+        slots: dict[str, int],
+    ) -> list[Firing]:
+        """Return the firings of *due* tasks; as many runs start at once as *slots* allow.
+
+        Args:
+            due: Tasks with an occurrence up to *now*.
+            now: Everything up to here is decided.
+            slots: Free places by lane; what is used is taken off.
+        """
+        memo: dict[tuple[Any, ...], Decision] = {}
+        firings: list[Firing] = []
+        for task in due:
+            said = task.definition
+            key = (task.schedule, task.cursor, said.catch_up, said.misfire_grace_time)
+            decision = memo.get(key)
+            if decision is None:
+                decision = decide(task.trigger, task.cursor, now, *key[2:])
+                memo[key] = decision
+            firings.append(self._decided(task, decision, now, slots))
+        return firings
+
+    def _decided(
+        self, task: LiveTask, decision: Decision, now: datetime, slots: dict[str, int]
+    ) -> Firing:
+        overlap = task.definition.overlap
+        several = len(decision.fire) > 1
+        skip = overlap.mode is Overlap.SKIP and not several
+        runs: list[Run] = []
+        if decision.missed and decision.missed_until is not None:
+            dropped = (decision.missed_until, decision.missed, RunState.MISSED, Reason.LATE)
+            runs.append(self._dropped(task, *dropped, now))
+        lane = task.definition.lane
+        for instant in decision.fire:
+            direct = (skip or overlap.limit is None) and slots.get(lane, 0) > 0
+            if direct:
+                slots[lane] -= 1
+            cause = Cause.CATCH_UP if decision.late else Cause.SCHEDULE
+            runs.append(self.new_run(task.definition, instant, cause, now, started=direct))
+        replaces = overlap.mode is Overlap.REPLACE
+        return replace(
+            self._firing(task, now, decision.next_run, tuple(runs)),
+            skip_if_busy=skip,
+            replace=replaces,
+        )
+
+    def new_run(
+        self,
+        definition: TaskDefinition,
+        instant: datetime,
+        cause: Cause,
+        now: datetime,
+        *,
+        started: bool = False,
+    ) -> Run:
+        """Return a run of *definition* for *instant*, already started if so asked."""
+        run_id = self._ids.new(now)
+        timed = cause in {Cause.SCHEDULE, Cause.CATCH_UP}
+        return Run(
+            id=run_id,
+            task_id=definition.id,
+            fire_key=instant.isoformat() if timed else run_id,
+            scheduled_for=instant,
+            cause=cause,
+            state=RunState.RUNNING if started else RunState.PENDING,
+            lane=definition.lane,
+            priority=definition.priority,
+            attempt=1 if started else 0,
+            token=1 if started else 0,
+            node=self._node_id if started else None,
+            not_before=now if cause is Cause.CATCH_UP else instant,
+            created_at=now,
+            started_at=now if started else None,
+        )
+
+    def _dropped(
+        self,
+        task: LiveTask,
+        instant: datetime,
+        count: int,
+        state: RunState,
+        reason: Reason,
+        now: datetime,
+    ) -> Run:
+        run = self.new_run(task.definition, instant, Cause.SCHEDULE, now)
+        return replace(run, state=state, reason=reason, occurrences=count, finished_at=now)
+
+    @staticmethod
+    def _firing(
+        task: LiveTask, cursor: datetime, next_run: datetime | None, runs: tuple[Run, ...]
+    ) -> Firing:
+        return Firing(
+            task_id=task.definition.id,
+            since=task.cursor,
+            cursor=cursor,
+            next_run=next_run,
+            runs=runs,
+            skip_if_busy=False,
+            replace=False,
+        )
+
+
+def _schedule(definition: TaskDefinition, anchor: datetime) -> Schedule:
+    return Schedule.of(definition.trigger, definition.trigger_args, definition.timezone, anchor)

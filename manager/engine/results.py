@@ -1,0 +1,48 @@
+"""The JSON form of what tasks return and raise, bounded in size."""
+
+from __future__ import annotations
+
+import json
+import traceback
+from typing import Any, Final
+
+RESULT_LIMIT: Final = 65_536
+ERROR_LIMIT: Final = 4_096
+TRACEBACK_LIMIT: Final = 65_536
+
+
+def json_form(value: object) -> Any:  # noqa: ANN401 - JSON is any
+    """Return *value* if it is JSON of at most 64 KiB, else ``{"repr": ...}`` of it."""
+    try:
+        text = json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError, OverflowError):
+        return {"repr": _shown(value, RESULT_LIMIT)}
+    return value if len(text) <= RESULT_LIMIT else {"repr": text[:RESULT_LIMIT], "cut": True}
+
+
+def error_text(error: BaseException) -> str:
+    """Return the type and message of *error* in one text of at most 4 KiB."""
+    name = type(error).__qualname__
+    try:
+        said = str(error)
+    except Exception as second:  # noqa: BLE001 - a task's error may fail to print itself
+        said = f"(its message raised {type(second).__qualname__})"
+    return f"{name}: {said}"[:ERROR_LIMIT] if said else name
+
+
+def traceback_text(error: BaseException) -> str:
+    """Return the traceback of *error* without the engine's own frames, the end kept if cut."""
+    inner = error.__traceback__
+    frames = inner.tb_next if inner is not None and inner.tb_next is not None else inner
+    try:
+        lines = traceback.format_exception(type(error), error, frames)
+    except Exception:  # noqa: BLE001 - the same
+        lines = traceback.format_tb(frames)
+    return "".join(lines)[-TRACEBACK_LIMIT:]
+
+
+def _shown(value: object, limit: int) -> str:
+    try:
+        return repr(value)[:limit]
+    except Exception as error:  # noqa: BLE001 - a task's result may fail to print itself
+        return f"<{type(value).__qualname__} whose repr raised {type(error).__qualname__}>"

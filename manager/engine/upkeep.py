@@ -1,0 +1,79 @@
+"""What an engine does beside its turns: its lease, the dead, and what others changed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.run import Reason
+from manager.engine.recovery import recover
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from datetime import datetime
+
+    from core.ports import Ledger, Node, StoredTask
+    from manager.engine.cycle import Cycle
+    from manager.engine.execution import Execution
+    from manager.engine.settings import EngineSettings
+
+
+class Upkeep:
+    """Looks at the ledger at set times for what no timer tells."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        node: Node,
+        settings: EngineSettings,
+        cycle: Cycle,
+        execution: Execution,
+        refresh: Callable[[Sequence[StoredTask]], None],
+    ) -> None:
+        self._ledger = ledger
+        self._node = node
+        self._settings = settings
+        self._cycle = cycle
+        self._execution = execution
+        self._refresh = refresh
+        self._revision = 0
+        self._next_beat: datetime | None = None
+        self._next_sweep: datetime | None = None
+
+    def begin(self, now: datetime) -> None:
+        """Enter the node, end what dead ones left, and count changes from here on."""
+        self._ledger.join(self._node, now, now + self._settings.lease)
+        recover(self._ledger, self._node, now, rerun=self._settings.automatic)
+        changed = self._ledger.changed_since(0)
+        self._revision = max((stored.revision for stored in changed), default=0)
+        self._next_beat = now + self._settings.heartbeat
+
+    def hasten(self) -> None:
+        """Sweep at the next opportunity."""
+        self._next_sweep = None
+
+    def run(self, now: datetime) -> None:
+        """Beat and sweep if it is time."""
+        if self._next_beat is None or self._next_beat <= now:
+            self._ledger.beat(self._node.id, now, now + self._settings.lease)
+            self._next_beat = now + self._settings.heartbeat
+            for run in recover(self._ledger, self._node, now, rerun=self._settings.automatic):
+                self._cycle.expect(run.lane)
+        if self._next_sweep is None or self._next_sweep <= now:
+            self._next_sweep = now + self._settings.sweep
+            self._sweep(now)
+
+    def _sweep(self, now: datetime) -> None:
+        changed = self._ledger.changed_since(self._revision)
+        if changed:
+            self._revision = changed[-1].revision
+            self._refresh(changed)
+        for lane, ready, later in self._ledger.waiting(now):
+            if ready:
+                self._cycle.expect(lane)
+            if later is not None:
+                self._cycle.expect(lane, later)
+        if self._execution.live():
+            for run_id in self._ledger.to_cancel(self._node.id):
+                live = self._execution.get(run_id)
+                if live is not None:
+                    self._execution.ask_to_end(live, live.run.reason or Reason.REQUESTED)

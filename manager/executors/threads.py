@@ -1,0 +1,109 @@
+"""Plain functions on a pool of daemon threads."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import queue
+import threading
+from typing import TYPE_CHECKING, Final
+
+from core.ports import Outcome, PoolFigures
+from core.run import Reason, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from core.ports import Call
+
+LEAK_LIMIT: Final = 4
+"""So many calls beyond their time limit, and the pool takes no more."""
+
+
+class ThreadExecutor:
+    """Calls functions on up to *size* threads.
+
+    A thread cannot be killed: a call that is abandoned at its time limit goes on, counted and
+    named, and its place is taken by a fresh thread, until four have leaked.
+    """
+
+    lane = "thread"
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._busy: dict[str, str] = {}
+        self._leaked: dict[str, str] = {}
+        self._threads = 0
+        self._started = 0
+        self._done: Callable[[Call, Outcome], None] | None = None
+
+    def start(self, done: Callable[[Call, Outcome], None]) -> None:
+        """Get ready; threads are made as calls come."""
+        self._done = done
+
+    def free(self) -> int:
+        """Return how many calls could be submitted now; none while four are leaked."""
+        with self._lock:
+            if len(self._leaked) >= LEAK_LIMIT:
+                return 0
+            return max(0, self._size - len(self._busy))
+
+    def submit(self, call: Call) -> None:
+        """Call the function on a free thread."""
+        with self._lock:
+            self._busy[call.run_id] = call.task_id
+            if self._threads < len(self._busy):
+                self._threads += 1
+                self._started += 1
+                name = f"taskrack-worker-{self._started}"
+                threading.Thread(target=self._work, name=name, daemon=True).start()
+        self._calls.put(call)
+
+    def interrupt(self, run_id: str) -> bool:
+        """A thread cannot be interrupted; the function sees ``current_run().stopping``."""
+        _ = run_id
+        return False
+
+    def abandon(self, run_id: str) -> None:
+        """Count the call of *run_id* as leaked and free its place."""
+        with self._lock:
+            task_id = self._busy.pop(run_id, None)
+            if task_id is not None:
+                self._leaked[run_id] = task_id
+                self._threads -= 1
+
+    def figures(self) -> PoolFigures:
+        """Return how full the pool is."""
+        with self._lock:
+            leaked = tuple(sorted(self._leaked.values()))
+            return PoolFigures(lane=self.lane, size=self._size, busy=len(self._busy), leaked=leaked)
+
+    def stop(self) -> None:
+        """Let idle threads end; busy ones end with their call."""
+        with self._lock:
+            count, self._threads = self._threads, 0
+        for _ in range(count):
+            self._calls.put(None)
+
+    def _work(self) -> None:
+        while (call := self._calls.get()) is not None:
+            outcome = _called(call)
+            with self._lock:
+                leaked = self._leaked.pop(call.run_id, None) is not None
+                self._busy.pop(call.run_id, None)
+            if self._done is not None:
+                self._done(call, outcome)
+            if leaked:
+                return  # its place was taken when it was abandoned
+
+
+def _called(call: Call) -> Outcome:
+    try:
+        value = call.context.run(call.func, *call.args, **call.kwargs)
+        if inspect.iscoroutine(value):
+            value = call.context.run(asyncio.run, value)
+    except BaseException as error:  # noqa: BLE001 - a task's call: whatever it raises is its own
+        return Outcome(state=RunState.FAILED, reason=Reason.EXCEPTION, error=error)
+    return Outcome(state=RunState.COMPLETED, value=value)

@@ -1,0 +1,6 @@
+"""When tasks are due: triggers, and the timers that call back."""
+
+from manager.scheduling.timetable import ApsTimetable
+from manager.scheduling.triggers import KINDS, build_trigger, checked_arguments
+
+__all__ = ["KINDS", "ApsTimetable", "build_trigger", "checked_arguments"]

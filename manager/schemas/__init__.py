@@ -1,0 +1,1 @@
+"""What crosses the edge, validated: definitions coming in, tasks and runs going out."""

@@ -1,0 +1,153 @@
+"""What a definition may say: the keys, their kinds, and the words for what is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable  # noqa: TC003 - pydantic reads the annotations
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
+from pydantic.functional_validators import AfterValidator
+
+from configurations.fields import DAY_SECONDS, YEAR_SECONDS, TimeZone, Whole, suggestion
+from configurations.masking import shown
+from core.errors import Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pydantic_core import ErrorDetails
+
+_ID: Final = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+PRIORITIES: Final = {"low": -10, "normal": 0, "high": 10}
+
+
+def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    try:
+        json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(f"expected JSON values, got one that is not ({error!s:.100})") from None
+    return value
+
+
+Word = Annotated[str, Strict(), StringConstraints(min_length=1, max_length=200)]
+Words = Annotated[list[Word], Field(max_length=100)]
+Pause = Annotated[float, Strict(), Field(ge=0, le=DAY_SECONDS, allow_inf_nan=False)]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=YEAR_SECONDS, allow_inf_nan=False)]
+
+
+class RetryModel(BaseModel):
+    """How failed attempts are repeated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    backoff: (
+        Literal["exponential", "linear", "fixed"]
+        | Annotated[list[Pause], Field(min_length=1, max_length=100)]
+    ) = "exponential"
+    delay: Pause = 1
+    max_delay: Pause = 60
+    jitter: Annotated[bool, Strict()] = True
+    retry_on: Words = []
+    never_on: Words = []
+
+
+class DefinitionModel(BaseModel):
+    """A task definition as a plugin or a call writes it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[Word, StringConstraints(pattern=_ID)]
+    name: Word | None = None
+    func: Callable[..., Any]
+    trigger: Annotated[str, Strict()]
+    trigger_args: Annotated[dict[Annotated[str, Strict()], Any], Strict()]
+    enabled: Annotated[bool, Strict()] = True
+    max_retries: Annotated[Whole, Field(ge=0, le=1_000)] | None = None
+    timeout: Seconds | None = None
+    args: Annotated[list[Any] | tuple[Any, ...], AfterValidator(_json)] = []
+    kwargs: Annotated[dict[Annotated[str, Strict()], Any], Strict(), AfterValidator(_json)] = {}
+    description: Annotated[str, Strict(), StringConstraints(max_length=2_000)] | None = None
+    tags: Words = []
+    timezone: TimeZone | None = None
+    priority: (
+        Annotated[int, Strict(), Field(ge=-1_000, le=1_000)] | Literal["low", "normal", "high"]
+    ) = 0
+    catch_up: Literal["latest", "none", "all"] = "latest"
+    misfire_grace_time: Seconds | None = None
+    overlap: (
+        Literal["skip", "queue", "replace", "allow"]
+        | Annotated[int, Strict(), Field(ge=1, le=1_000)]
+    ) = "skip"
+    delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
+    retry: RetryModel = RetryModel()
+    run_on_start: Annotated[bool, Strict()] = False
+    replace_existing: Annotated[bool, Strict()] = False
+
+
+OPTIONS: Final = frozenset(DefinitionModel.model_fields) - {"id", "func", "trigger", "trigger_args"}
+"""The keys that ``add_task`` takes beside the trigger's own arguments."""
+
+_FLAG: Final = "True or False"
+EXPECTED: Final[Mapping[str, str]] = {
+    "id": "a text of 1 to 200 characters without control characters or outer spaces",
+    "name": "a text of 1 to 200 characters",
+    "func": "a function, 'def' or 'async def'",
+    "trigger": "'cron', 'date' or 'interval'",
+    "trigger_args": "a dict of the trigger's arguments",
+    "enabled": _FLAG,
+    "max_retries": "a whole number from 0 to 1000",
+    "timeout": "a number of seconds above 0 and at most 31536000, or None for no limit",
+    "args": "a list of JSON values",
+    "kwargs": "a dict of JSON values",
+    "description": "a text of at most 2000 characters",
+    "tags": "a list of at most 100 words",
+    "timezone": "an IANA time zone such as 'Europe/Berlin'",
+    "priority": "a whole number from -1000 to 1000, or 'low', 'normal' or 'high'",
+    "catch_up": "'latest', 'none' or 'all'",
+    "misfire_grace_time": "a number of seconds above 0 and at most 31536000, or None",
+    "overlap": "'skip', 'queue', 'replace', 'allow' or a number from 1 to 1000",
+    "delivery": "'at_least_once' or 'at_most_once'",
+    "retry": "a dict such as {'backoff': 'fixed', 'delay': 5}",
+    "retry.backoff": "'exponential', 'linear', 'fixed' or a list of seconds",
+    "retry.delay": "a number of seconds from 0 to 86400",
+    "retry.max_delay": "a number of seconds from 0 to 86400",
+    "retry.jitter": _FLAG,
+    "retry.retry_on": "a list of names of exceptions",
+    "retry.never_on": "a list of names of exceptions",
+    "run_on_start": _FLAG,
+    "replace_existing": _FLAG,
+}
+"""What each key takes: the words that follow "expected" in a problem."""
+
+
+def parse_definition(data: Mapping[Any, Any]) -> tuple[DefinitionModel | None, list[Problem]]:
+    """Return *data* as a model, or every problem that it has, one a key."""
+    odd = [name for name in data if not isinstance(name, str)]
+    if odd:
+        return None, [Problem("", f"expected keys that are texts, got {shown(odd[0])}")]
+    try:
+        return DefinitionModel.model_validate(dict(data)), []
+    except ValidationError as error:
+        found: dict[str, Problem] = {}
+        for detail in error.errors(include_url=False):
+            problem = _problem(detail, data)
+            found.setdefault(problem.where, problem)
+        return None, list(found.values())
+
+
+def _problem(detail: ErrorDetails, data: Mapping[str, Any]) -> Problem:
+    key, *rest = (str(part) for part in detail["loc"])
+    inner = f"{key}.{rest[0]}" if rest else ""
+    where = inner if inner in EXPECTED else key
+    if detail["type"] == "extra_forbidden":
+        known = RetryModel if rest else DefinitionModel
+        hint = suggestion(rest[0] if rest else key, known.model_fields)
+        names = ", ".join(sorted(known.model_fields))
+        return Problem(inner or key, f"unknown key{hint or f'; known are {names}'}")
+    if detail["type"] == "missing":
+        return Problem(where, f"missing; expected {EXPECTED[where]}")
+    if detail["type"] == "value_error":
+        return Problem(where, str(detail.get("ctx", {}).get("error", detail["msg"])))
+    value = data[key][rest[0]] if where == inner else data[key]
+    return Problem(where, f"expected {EXPECTED[where]}, got {shown(value)}")

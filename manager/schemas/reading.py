@@ -1,0 +1,153 @@
+"""What is read of tasks, runs, nodes and plugins; keys are stable, new ones may be added."""
+
+from __future__ import annotations
+
+from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from core.run import Cause, Reason, RunState, TaskState  # noqa: TC001 - pydantic reads them
+
+
+class Reading(BaseModel):
+    """Base of what is read: frozen, and built from rows that the ledger vouches for."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class TaskRead(Reading):
+    """A task as it stands.
+
+    Attributes:
+        status: What it does at the moment.
+        last_status: Final state of its last run.
+        last_run: When its last run started.
+        next_run: When it is due next.
+        timeout: Seconds; ``None`` is no limit.
+        overrides: What an operator set, by option: the value, and what the definition said then.
+        completed: How many runs completed.
+        failed: How many runs failed.
+        options: The other options of the definition, in their JSON form.
+    """
+
+    id: str
+    name: str
+    plugin: str
+    source: str
+    description: str
+    tags: tuple[str, ...]
+    func_path: str
+    status: TaskState
+    last_status: RunState | None
+    last_run: datetime | None
+    next_run: datetime | None
+    trigger: str
+    trigger_args: dict[str, Any]
+    timezone: str
+    enabled: bool
+    paused: bool
+    max_retries: int
+    timeout: float | None
+    priority: int
+    completed: int
+    failed: int
+    overrides: dict[str, Any]
+    options: dict[str, Any]
+
+
+class AttemptRead(Reading):
+    """An attempt that did not complete, or that was not the first of its run."""
+
+    number: int
+    node: str | None
+    started_at: datetime | None
+    finished_at: datetime
+    outcome: str
+    error: str | None
+    traceback: str | None
+
+
+class RunRead(Reading):
+    """A run as it stands; ``attempts`` is filled where a single run was asked for."""
+
+    id: str
+    task_id: str
+    scheduled_for: datetime
+    cause: Cause
+    state: RunState
+    reason: Reason | None
+    attempt: int
+    crashes: int
+    occurrences: int
+    not_before: datetime
+    result: Any
+    error: str | None
+    traceback: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    node: str | None
+    attempts: tuple[AttemptRead, ...] = ()
+
+
+class NodeRead(Reading):
+    """One process of the container."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    state: str
+    started_at: datetime
+    heartbeat: datetime
+
+
+class PluginProblem(Reading):
+    """One fault of a plugin: where it is, what it is, what to do."""
+
+    file: str
+    line: int | None = None
+    index: int | None = None
+    field: str | None = None
+    cause: str
+    hint: str
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}, line {self.line}"
+        if self.index is not None:
+            place += f", TASK_DEFINITIONS[{self.index}]"
+        if self.field:
+            place += f", {self.field}"
+        return f"{place}: {self.cause}. {self.hint}" if self.hint else f"{place}: {self.cause}"
+
+
+class PluginRead(Reading):
+    """A plugin as it was at the last start of a container."""
+
+    name: str
+    source: str
+    state: str
+    problems: tuple[PluginProblem, ...]
+    loaded_at: datetime | None = None
+
+
+class TaskStatistics(Reading):
+    """What the runs of one task came to in a period; durations in seconds."""
+
+    task_id: str
+    runs: int
+    completed: int
+    failed: int
+    average: float | None
+    longest: float | None
+
+
+class PeriodStatistics(Reading):
+    """What all runs came to in ``[start, end)``; ``hours`` counts starts, hour by hour."""
+
+    start: datetime
+    end: datetime
+    tasks: tuple[TaskStatistics, ...]
+    hours: tuple[int, ...]
+    failures: tuple[RunRead, ...]

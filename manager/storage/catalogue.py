@@ -1,0 +1,180 @@
+"""What the ledger keeps of tasks: definitions, overrides, pauses, removals, and the audit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, func, insert, select, update
+
+from core.run import Reason, RunState
+from manager.storage.rows import stored_task_of
+from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, plugins, runs, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from core.ports import StoredTask
+
+SCHEDULE: Final = ("trigger", "trigger_args", "timezone")
+"""The columns that say when a task is due; a change of them moves the cursor to now."""
+_NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
+_WRITTEN: Final = (
+    "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
+    "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
+)  # fmt: skip
+_REWRITE: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(
+        {name: bindparam(f"new_{name}") for name in _WRITTEN}
+        | {
+            "overrides": bindparam("new_overrides"),
+            "cursor": bindparam("new_cursor"),
+            "removed": False,
+            "node": bindparam("new_node"),
+        }
+    )
+)
+
+
+class Catalogue:
+    """Reads and writes tasks on one connection inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def stored(self, task_ids: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
+        """Return the rows of tasks, of all or of *task_ids*, removed ones included."""
+        query = select(tasks)
+        if task_ids is not None:
+            query = query.where(tasks.c.id.in_(task_ids))
+        rows = self._connection.execute(query).mappings()
+        return {row["id"]: dict(row) for row in rows}
+
+    def bind(
+        self, rows: Sequence[Mapping[str, Any]], node: str, now: datetime
+    ) -> dict[str, StoredTask]:
+        """Write definitions of this node; keep anchor, cursor, pause and overrides of known tasks.
+
+        Args:
+            rows: Columns of the definitions, with ``next_run`` as a first registration has it.
+            node: Who can run them.
+            now: Anchor and cursor of those that are new, cursor of those whose schedule changed.
+        """
+        known = self.stored([row["id"] for row in rows] if len(rows) <= 1 else None)
+        fresh = [_first(row, node, now) for row in rows if row["id"] not in known]
+        if fresh:
+            self._connection.execute(insert(tasks), fresh)
+        bound = {row["id"]: stored_task_of(row, fresh=True) for row in fresh}
+        changes: list[dict[str, Any]] = []
+        for row in rows:
+            if row["id"] in known:
+                stands = self._rebound(known[row["id"]], row, now)
+                bound[row["id"]] = stored_task_of(stands)
+                if stands != known[row["id"]] or stands["node"] != node:
+                    changes.append(_change(stands, node))
+        if changes:
+            self._connection.execute(_REWRITE, changes)
+        return bound
+
+    def _rebound(
+        self, old: Mapping[str, Any], row: Mapping[str, Any], now: datetime
+    ) -> dict[str, Any]:
+        """Return the row as it stands with what the definition *row* says now.
+
+        An override ends when the definition's own value for that key changed.
+        """
+        kept = {
+            name: override
+            for name, override in old["overrides"].items()
+            if override["definition"] == row[name]
+        }
+        ended = sorted(set(old["overrides"]) - set(kept))
+        if ended:
+            before = {name: old["overrides"][name]["value"] for name in ended}
+            after = {name: row[name] for name in ended}
+            self.record(now, "definition", "override ended", row["id"], before, after)
+        new = {name: row[name] for name in _WRITTEN}
+        new |= {name: override["value"] for name, override in kept.items()}
+        moved = old["removed"] or any(old[name] != new[name] for name in SCHEDULE)
+        cursor = now if moved else old["cursor"]
+        return dict(old) | new | {"overrides": kept, "cursor": cursor, "removed": False}
+
+    def override(
+        self, task_id: str, columns: Mapping[str, Any], overrides: Mapping[str, Any], now: datetime
+    ) -> None:
+        """Put *columns* into effect and remember them as *overrides*; nodes hear of it."""
+        values = dict(columns) | {"overrides": dict(overrides), "revision": _NEXT_REVISION}
+        if any(name in columns for name in SCHEDULE):
+            values["cursor"] = now
+        self._connection.execute(update(tasks).where(tasks.c.id == task_id).values(values))
+
+    def pause(self, task_id: str, *, paused: bool) -> None:
+        """Set the pause of a task; nodes hear of it."""
+        change = update(tasks).where(tasks.c.id == task_id)
+        self._connection.execute(change.values(paused=paused, revision=_NEXT_REVISION))
+
+    def remove(self, task_id: str, now: datetime) -> None:
+        """Take a task out; its history stays, its open runs are cancelled, nodes hear of it."""
+        change = update(tasks).where(tasks.c.id == task_id)
+        self._connection.execute(
+            change.values(removed=True, next_run=None, revision=_NEXT_REVISION)
+        )
+        of_task = runs.c.task_id == task_id
+        final = {"state": RunState.CANCELLED.value, "reason": Reason.REMOVED.value}
+        self._connection.execute(
+            update(runs).where(IS_WAITING, of_task).values(**final, finished_at=now)
+        )
+        self._connection.execute(
+            update(runs).where(IS_RUNNING, of_task).values(cancel_requested=True)
+        )
+
+    def changed_since(self, revision: int) -> list[dict[str, Any]]:
+        """Return the tasks that were changed after *revision*, oldest change first."""
+        query = select(tasks).where(tasks.c.revision > revision).order_by(tasks.c.revision)
+        return [dict(row) for row in self._connection.execute(query).mappings()]
+
+    def note_plugins(self, records: Sequence[Mapping[str, Any]]) -> None:
+        """Replace what is kept of plugins by *records*, one a plugin."""
+        self._connection.execute(plugins.delete())
+        if records:
+            self._connection.execute(insert(plugins), list(records))
+
+    def record(
+        self,
+        now: datetime,
+        actor: str,
+        action: str,
+        subject: str,
+        before: Mapping[str, Any] | None,
+        after: Mapping[str, Any] | None,
+    ) -> None:
+        """Write one line of the audit."""
+        line = {"at": now, "actor": actor, "action": action, "subject": subject}
+        line |= {"before": before and dict(before), "after": after and dict(after)}
+        self._connection.execute(insert(audit), line)
+
+
+def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:
+    change = {f"new_{name}": stands[name] for name in (*_WRITTEN, "overrides", "cursor")}
+    return change | {"task": stands["id"], "new_node": node}
+
+
+def _first(row: Mapping[str, Any], node: str, now: datetime) -> dict[str, Any]:
+    return dict(row) | {
+        "overrides": {},
+        "paused": False,
+        "removed": False,
+        "revision": 0,
+        "node": node,
+        "anchor": now,
+        "cursor": now,
+        "last_run": None,
+        "last_status": None,
+        "completed": 0,
+        "failed": 0,
+        "created_at": now,
+    }

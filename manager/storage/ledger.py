@@ -1,0 +1,190 @@
+"""The ledger on a SQL database: every verb is one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import delete, func, insert, select, update
+
+from core.ports import Node
+from core.run import Reason, RunState
+from manager.storage.catalogue import Catalogue
+from manager.storage.membership import Membership
+from manager.storage.reading import Reading
+from manager.storage.recorder import Recorder
+from manager.storage.rows import run_of, stored_task_of, task_row
+from manager.storage.tables import (
+    IS_RUNNING,
+    IS_WAITING,
+    attempts,
+    documents,
+    nodes,
+    run_logs,
+    runs,
+)
+from manager.storage.transaction import SqlTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from core.definition import TaskDefinition
+    from core.ports import LedgerTransaction, StoredTask
+    from core.run import Run
+    from manager.storage.database import Database
+
+T = TypeVar("T")
+_PRUNE_BATCH = 500
+
+
+class SqlLedger:
+    """Implements the ledger on *database*."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._recorder = Recorder(database)
+        self.reading = Reading(database)
+
+    @property
+    def label(self) -> str:
+        """The database's URL without its password."""
+        return self._database.label
+
+    def open(self) -> None:
+        """Open or create the database.
+
+        Raises:
+            LedgerError: it cannot serve; its file is not touched.
+        """
+        self._database.open()
+
+    def close(self) -> None:
+        """Let go of the database; calling it again is harmless."""
+        self._database.close()
+
+    def transact(self, work: Callable[[LedgerTransaction], T]) -> T:
+        """Run *work* in a transaction and return its value once it is committed."""
+        return self._recorder.write(lambda connection: work(SqlTransaction(connection)))
+
+    def join(self, node: Node, now: datetime, lease_until: datetime) -> None:
+        """Enter *node* as alive."""
+        self._recorder.write(lambda link: Membership(link).join(node, now, lease_until))
+
+    def beat(self, node_id: str, now: datetime, lease_until: datetime) -> None:
+        """Renew the lease of a node."""
+        self._recorder.write(lambda link: Membership(link).beat(node_id, now, lease_until))
+
+    def leave(self, node_id: str, now: datetime) -> None:
+        """Enter a node as stopped."""
+        self._recorder.write(lambda link: Membership(link).leave(node_id, now))
+
+    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
+        """Enter nodes as dead and give back, or give up, what they were running."""
+        return self._recorder.write(lambda link: Membership(link).bury(node_ids, now, rerun=rerun))
+
+    def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
+        """Return the nodes that count as alive, and whether the lease of each has run out."""
+        columns = [nodes.c[each.name] for each in fields(Node)]
+        with self._database.read() as connection:
+            query = select(*columns, nodes.c.lease_until).where(nodes.c.state == "alive")
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        return [(Node(**row), until < now) for row in rows for until in [row.pop("lease_until")]]
+
+    def bind(
+        self,
+        definitions: Sequence[tuple[TaskDefinition, datetime | None]],
+        node: str,
+        now: datetime,
+    ) -> dict[str, StoredTask]:
+        """Write definitions, all in one commit; each with the next run of a first registration."""
+        rows = [task_row(definition, next_run) for definition, next_run in definitions]
+        return self._recorder.write(lambda link: Catalogue(link).bind(rows, node, now))
+
+    def amend(self, work: Callable[[Catalogue], T]) -> T:
+        """Run *work* on the catalogue of tasks in a transaction."""
+        return self._recorder.write(lambda link: work(Catalogue(link)))
+
+    def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
+        """Return what is known of tasks; unknown ids are left out."""
+        with self._database.read() as connection:
+            rows = Catalogue(connection).stored(task_ids)
+        return {task_id: stored_task_of(row) for task_id, row in rows.items()}
+
+    def changed_since(self, revision: int) -> list[StoredTask]:
+        """Return the tasks that were changed after *revision*, oldest change first."""
+        with self._database.read() as connection:
+            rows = Catalogue(connection).changed_since(revision)
+        return [stored_task_of(row) for row in rows]
+
+    def to_cancel(self, node_id: str) -> list[str]:
+        """Return the runs of a node that somebody asked to cancel."""
+        query = select(runs.c.id).where(
+            IS_RUNNING, runs.c.node == node_id, runs.c.cancel_requested.is_(True)
+        )
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
+    def waiting(self, now: datetime) -> list[tuple[str, int, datetime]]:
+        """Return, by lane, how many runs may start at *now* and when the next later one may."""
+        ready = func.count().filter(runs.c.not_before <= now)
+        later = func.min(runs.c.not_before).filter(runs.c.not_before > now)
+        query = select(runs.c.lane, ready, later).where(IS_WAITING).group_by(runs.c.lane)
+        with self._database.read() as connection:
+            return [(lane, count, soon) for lane, count, soon in connection.execute(query)]
+
+    def cancel(self, run_id: str, now: datetime) -> RunState | None:
+        """Cancel a waiting run, ask a running one to end; return its state before, if known."""
+
+        def work(connection: Connection) -> RunState | None:
+            row = connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar()
+            if row is None:
+                return None
+            mine = runs.c.id == run_id
+            ended = {"state": RunState.CANCELLED.value, "reason": Reason.REQUESTED.value}
+            connection.execute(
+                update(runs).where(IS_WAITING, mine).values(**ended, finished_at=now)
+            )
+            connection.execute(update(runs).where(IS_RUNNING, mine).values(cancel_requested=True))
+            return RunState(row)
+
+        return self._recorder.write(work)
+
+    def run(self, run_id: str) -> Run | None:
+        """Return a run, or ``None``."""
+        with self._database.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+        return None if row is None else run_of(row)
+
+    def prune(self, before: datetime) -> int:
+        """Delete final runs that ended before *before*, some hundreds a commit; return how many."""
+        total = 0
+        while count := self._recorder.write(lambda link: _pruned(link, before)):
+            total += count
+        return total
+
+    def document(self, name: str) -> dict[str, Any] | None:
+        """Return a stored document with ``source``, ``etag``, ``body`` and ``fetched_at``."""
+        query = select(documents).where(documents.c.name == name)
+        with self._database.read() as connection:
+            row = connection.execute(query).mappings().first()
+        return None if row is None else dict(row)
+
+    def store_document(self, values: Mapping[str, Any]) -> None:
+        """Store a document under its ``name``, in the place of the one that was there."""
+
+        def work(connection: Connection) -> None:
+            connection.execute(delete(documents).where(documents.c.name == values["name"]))
+            connection.execute(insert(documents), dict(values))
+
+        self._recorder.write(work)
+
+
+def _pruned(connection: Connection, before: datetime) -> int:
+    query = select(runs.c.id).where(runs.c.finished_at < before).limit(_PRUNE_BATCH)
+    ids = list(connection.execute(query).scalars())
+    for column in (run_logs.c.run_id, attempts.c.run_id, runs.c.id):
+        connection.execute(delete(column.table).where(column.in_(ids)))
+    return len(ids)

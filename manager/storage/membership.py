@@ -1,0 +1,114 @@
+"""Nodes, their leases, and what dead ones left behind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import insert, select, update
+
+from core.policy import Delivery
+from core.run import Attempt, Reason, Run, RunState
+from manager.storage.rows import attempt_row, run_of
+from manager.storage.tables import IS_RUNNING, attempts, nodes, runs, tasks
+from manager.storage.transaction import SqlTransaction
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from core.ports import Node
+
+CRASH_LIMIT: Final = 3
+"""So many deaths of its process, and a run is given up."""
+
+
+class Membership:
+    """Reads and writes nodes on one connection inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def join(self, node: Node, now: datetime, lease_until: datetime) -> None:
+        """Enter *node* as alive."""
+        self._connection.execute(
+            insert(nodes),
+            {
+                "id": node.id,
+                "host": node.host,
+                "pid": node.pid,
+                "boot_id": node.boot_id,
+                "process_start": node.process_start,
+                "version": node.version,
+                "state": "alive",
+                "started_at": now,
+                "heartbeat": now,
+                "lease_until": lease_until,
+            },
+        )
+
+    def beat(self, node_id: str, now: datetime, lease_until: datetime) -> None:
+        """Renew the lease of a node."""
+        self._connection.execute(
+            update(nodes)
+            .where(nodes.c.id == node_id)
+            .values(heartbeat=now, lease_until=lease_until, state="alive")
+        )
+
+    def leave(self, node_id: str, now: datetime) -> None:
+        """Enter a node as stopped."""
+        change = update(nodes).where(nodes.c.id == node_id)
+        self._connection.execute(change.values(state="stopped", heartbeat=now, lease_until=now))
+
+    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
+        """Enter nodes as dead and decide what becomes of the runs that they held.
+
+        A run goes back to ``PENDING`` if its task is delivered at least once and *rerun* is on,
+        else it is ``LOST``; after three deaths under it, it is ``FAILED``.
+
+        Returns:
+            The runs as they now stand.
+        """
+        self._connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(state="dead"))
+        query = (
+            select(runs, tasks.c.options)
+            .outerjoin(tasks, tasks.c.id == runs.c.task_id)
+            .where(IS_RUNNING, runs.c.node.in_(node_ids))
+        )
+        left: list[Run] = []
+        marks: list[dict[str, Any]] = []
+        for row in self._connection.execute(query).mappings().all():
+            columns = dict(row)
+            options = columns.pop("options") or {}
+            run = run_of(columns)
+            left.append(_after_crash(run, options, rerun=rerun))
+            marks.append(attempt_row(_crash_of(run, now)))
+        if marks:
+            self._connection.execute(insert(attempts), marks)
+        SqlTransaction(self._connection).release(left, now)
+        return left
+
+
+def _after_crash(run: Run, options: dict[str, Any], *, rerun: bool) -> Run:
+    run = replace(run, crashes=run.crashes + 1, reason=Reason.CRASH)
+    if not rerun or options.get("delivery") == Delivery.AT_MOST_ONCE:
+        return replace(run, state=RunState.LOST, error=f"the process of node {run.node} died")
+    if run.crashes >= CRASH_LIMIT:
+        text = f"its process died {run.crashes} times under it"
+        return replace(run, state=RunState.FAILED, error=text)
+    return replace(run, state=RunState.PENDING, error=f"the process of node {run.node} died")
+
+
+def _crash_of(run: Run, now: datetime) -> Attempt:
+    return Attempt(
+        run_id=run.id,
+        number=run.attempt,
+        token=run.token,
+        node=run.node,
+        started_at=run.started_at,
+        finished_at=now,
+        outcome="crash",
+        error=f"the process of node {run.node} died",
+    )

@@ -1,0 +1,179 @@
+"""The read model: one for Python, command line and everything to come."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import Integer, case, cast, func, select, type_coerce
+
+from core.run import RunState, TaskState
+from manager.schemas.reading import (
+    AttemptRead,
+    NodeRead,
+    PeriodStatistics,
+    PluginRead,
+    RunRead,
+    TaskRead,
+    TaskStatistics,
+)
+from manager.storage.rows import run_of
+from manager.storage.tables import IS_OPEN, IS_RUNNING, attempts, nodes, plugins, runs, tasks
+from manager.storage.types import to_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from core.run import Run
+    from manager.storage.database import Database
+
+_HOUR: Final = timedelta(hours=1)
+_TASK_COLUMNS: Final = [
+    column
+    for column in tasks.c
+    if column.name not in {"lane", "fingerprint", "removed", "revision", "anchor", "cursor"}
+]
+
+
+class Reading:
+    """Answers questions about tasks and runs from the ledger; changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def tasks(self, task_id: str | None = None) -> list[TaskRead]:
+        """Return every task, or only *task_id*, in the order of their ids."""
+        query = select(*_TASK_COLUMNS).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
+        open_runs = select(runs.c.task_id, runs.c.state).where(IS_OPEN)
+        if task_id is not None:
+            query = query.where(tasks.c.id == task_id)
+            open_runs = open_runs.where(runs.c.task_id == task_id)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+            busy = _busiest(connection.execute(open_runs).tuples().all())
+            alive = connection.execute(select(nodes.c.id).where(nodes.c.state == "alive"))
+            living = set(alive.scalars())
+        return [_task_read(row, busy.get(row["id"]), living) for row in rows]
+
+    def run(self, run_id: str) -> RunRead | None:
+        """Return a run with its attempts, or ``None``."""
+        with self._database.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+            if row is None:
+                return None
+            query = select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.token)
+            found = connection.execute(query).mappings().all()
+        tries = tuple(AttemptRead.model_validate(dict(each)) for each in found)
+        return run_read(run_of(row)).model_copy(update={"attempts": tries})
+
+    def runs(
+        self,
+        task_id: str | None = None,
+        *,
+        state: RunState | None = None,
+        limit: int = 100,
+    ) -> list[RunRead]:
+        """Return the newest runs first, at most *limit*."""
+        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+        if task_id is not None:
+            query = query.where(runs.c.task_id == task_id)
+        if state is not None:
+            query = query.where(runs.c.state == state.value)
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings().all()
+        return [run_read(run_of(row)) for row in rows]
+
+    def nodes(self) -> list[NodeRead]:
+        """Return the nodes that are known, the latest first."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(nodes).order_by(nodes.c.started_at.desc())).mappings()
+            return [NodeRead.model_validate(dict(row)) for row in rows]
+
+    def plugins(self) -> list[PluginRead]:
+        """Return the plugins as the last start of a container found them."""
+        with self._database.read() as connection:
+            rows = connection.execute(select(plugins).order_by(plugins.c.name)).mappings()
+            return [PluginRead.model_validate(dict(row)) for row in rows]
+
+    def open_counts(self) -> tuple[int, int]:
+        """Return how many runs wait and how many are running."""
+        running = func.coalesce(func.sum(case((IS_RUNNING, 1), else_=0)), 0)
+        with self._database.read() as connection:
+            query = select(func.count(), running).select_from(runs).where(IS_OPEN)
+            total, busy = connection.execute(query).tuples().one()
+        return total - busy, busy
+
+    def statistics(self, start: datetime, end: datetime) -> PeriodStatistics:
+        """Return what the runs that started in ``[start, end)`` came to."""
+        within = (runs.c.started_at >= start, runs.c.started_at < end)
+        begun = type_coerce(runs.c.started_at, Integer)
+        length = (type_coerce(runs.c.finished_at, Integer) - begun) / 1e6
+        per_task = (
+            select(
+                runs.c.task_id,
+                func.count().label("runs"),
+                func.sum(case((runs.c.state == RunState.COMPLETED, 1), else_=0)).label("completed"),
+                func.sum(case((runs.c.state == RunState.FAILED, 1), else_=0)).label("failed"),
+                func.avg(length).label("average"),
+                func.max(length).label("longest"),
+            )
+            .where(*within)
+            .group_by(runs.c.task_id)
+            .order_by(runs.c.task_id)
+        )
+        hour = cast((begun - to_micros(start)) / (_HOUR // timedelta(microseconds=1)), Integer)
+        per_hour = select(hour, func.count()).where(*within).group_by(hour)
+        failing = select(runs).where(*within, runs.c.state == RunState.FAILED)
+        failing = failing.order_by(runs.c.id.desc()).limit(100)
+        with self._database.read() as connection:
+            each = connection.execute(per_task).mappings().all()
+            counts = dict(connection.execute(per_hour).tuples().all())
+            failures = connection.execute(failing).mappings().all()
+        hours = range(max(1, -(-(end - start) // _HOUR)))
+        return PeriodStatistics(
+            start=start,
+            end=end,
+            tasks=tuple(TaskStatistics.model_validate(dict(row)) for row in each),
+            hours=tuple(counts.get(number, 0) for number in hours),
+            failures=tuple(run_read(run_of(row)) for row in failures),
+        )
+
+
+def run_read(run: Run) -> RunRead:
+    """Return what is shown of *run*."""
+    return RunRead.model_construct(
+        **{name: getattr(run, name) for name in RunRead.model_fields if name != "attempts"},
+        attempts=(),
+    )
+
+
+def _busiest(states: Sequence[tuple[str, str]]) -> dict[str, TaskState]:
+    """Return what tasks with open runs are busy with; waiting for a worker is not busy."""
+    busy: dict[str, TaskState] = {}
+    for task_id, state in states:
+        if state == RunState.RUNNING:
+            busy[task_id] = TaskState.RUNNING
+        elif state == RunState.RETRYING:
+            busy.setdefault(task_id, TaskState.RETRYING)
+    return busy
+
+
+def _task_read(row: Mapping[Any, Any], busy: TaskState | None, living: set[str]) -> TaskRead:
+    columns = dict(row)
+    node = columns.pop("node")
+    del columns["created_at"]
+    columns["status"] = busy or _idle_status(columns, bound=not living or node in living)
+    columns["last_status"] = columns["last_status"] and RunState(columns["last_status"])
+    columns["tags"] = tuple(columns["tags"])
+    return TaskRead.model_construct(**columns)
+
+
+def _idle_status(columns: Mapping[str, Any], *, bound: bool) -> TaskState:
+    if not bound:
+        return TaskState.UNBOUND
+    if not columns["enabled"]:
+        return TaskState.DISABLED
+    if columns["paused"]:
+        return TaskState.PAUSED
+    return TaskState.SCHEDULED if columns["next_run"] is not None else TaskState.FINISHED

@@ -1,0 +1,81 @@
+"""Group commit: writers that come while a commit is under way share the next one."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from core.errors import TaskrackError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.engine import Connection
+
+    from manager.storage.database import Database
+
+T = TypeVar("T")
+
+
+class _Entry(Generic[T]):
+    """One writer's work, and what became of it."""
+
+    __slots__ = ("failure", "settled", "value", "work")
+
+    def __init__(self, work: Callable[[Connection], T]) -> None:
+        self.work = work
+        self.settled = False
+        self.value: T
+        self.failure: TaskrackError | None = None
+
+
+class Recorder:
+    """Commits the work of any number of threads through the one writing connection.
+
+    Without load a write costs one commit in the caller's own thread. Under load the first
+    waiter commits for all that queued up behind it. Work whose shared commit failed is
+    committed alone, so one writer's fault is never another's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._leader = threading.Lock()
+        self._queue: deque[_Entry[Any]] = deque()
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in a transaction; return its value once it is committed.
+
+        Raises:
+            LedgerError: the database did not take it; nothing of *work* was written.
+            TaskrackError: what *work* itself raised.
+        """
+        entry = _Entry(work)
+        self._queue.append(entry)
+        with self._leader:
+            if not entry.settled:
+                self._commit(self._drained(entry))
+        if entry.failure is not None:
+            raise entry.failure
+        return entry.value
+
+    def _drained(self, own: _Entry[Any]) -> list[_Entry[Any]]:
+        """Take what is queued; *own* may have been taken by a leader that did not survive."""
+        entries: list[_Entry[Any]] = []
+        while self._queue:
+            entries.append(self._queue.popleft())
+        return entries if own in entries else [own, *entries]
+
+    def _commit(self, entries: list[_Entry[Any]]) -> None:
+        try:
+            with self._database.write() as connection:
+                values = [entry.work(connection) for entry in entries]
+        except TaskrackError as error:
+            if len(entries) == 1:
+                entries[0].failure, entries[0].settled = error, True
+                return
+            for entry in entries:
+                self._commit([entry])
+            return
+        for entry, value in zip(entries, values, strict=True):
+            entry.value, entry.settled = value, True

@@ -1,0 +1,127 @@
+"""Between the rows of the ledger and the records of the domain."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from core.policy import Backoff, Overlap
+from core.ports import StoredTask
+from core.run import Attempt, Cause, Reason, Run, RunState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from core.definition import TaskDefinition
+
+
+def task_row(definition: TaskDefinition, next_run: datetime | None) -> dict[str, Any]:
+    """Return the columns that *definition* supplies, with *next_run* for a first registration."""
+    timeout = definition.timeout
+    return {
+        "id": definition.id,
+        "plugin": definition.plugin,
+        "source": definition.source,
+        "name": definition.name,
+        "description": definition.description,
+        "tags": list(definition.tags),
+        "func_path": definition.func_path,
+        "trigger": definition.trigger,
+        "trigger_args": dict(definition.trigger_args),
+        "timezone": definition.timezone,
+        "enabled": definition.enabled,
+        "max_retries": definition.max_retries,
+        "timeout": None if timeout is None else timeout.total_seconds(),
+        "lane": definition.lane,
+        "priority": definition.priority,
+        "options": _options(definition),
+        "fingerprint": definition.fingerprint,
+        "next_run": next_run,
+    }
+
+
+def _options(definition: TaskDefinition) -> dict[str, Any]:
+    """Return the options that no column of their own holds, in their JSON form."""
+    grace = definition.misfire_grace_time
+    retry = definition.retry
+    return {
+        "catch_up": definition.catch_up.value,
+        "misfire_grace_time": None if grace is None else grace.total_seconds(),
+        "overlap": definition.overlap.limit
+        if definition.overlap.mode is Overlap.ALLOW and definition.overlap.limit
+        else definition.overlap.mode.value,
+        "delivery": definition.delivery.value,
+        "run_on_start": definition.run_on_start,
+        "retry": {
+            "backoff": [pause.total_seconds() for pause in retry.delays]
+            if retry.backoff is Backoff.LISTED
+            else retry.backoff.value,
+            "delay": retry.delay.total_seconds(),
+            "max_delay": retry.max_delay.total_seconds(),
+            "jitter": retry.jitter,
+            "retry_on": sorted(retry.retry_on),
+            "never_on": sorted(retry.never_on),
+        },
+    }
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """Return the columns of *run*."""
+    return {
+        "id": run.id,
+        "task_id": run.task_id,
+        "fire_key": run.fire_key,
+        "scheduled_for": run.scheduled_for,
+        "cause": run.cause.value,
+        "state": run.state.value,
+        "reason": run.reason,
+        "lane": run.lane,
+        "priority": run.priority,
+        "attempt": run.attempt,
+        "crashes": run.crashes,
+        "interruptions": run.interruptions,
+        "token": run.token,
+        "node": run.node,
+        "cancel_requested": False,
+        "not_before": run.not_before,
+        "occurrences": run.occurrences,
+        "args": run.args,
+        "kwargs": run.kwargs,
+        "result": run.result,
+        "error": run.error,
+        "traceback": run.traceback,
+        "created_at": run.created_at,
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+    }
+
+
+def run_of(row: Mapping[Any, Any]) -> Run:
+    """Return the run that *row* holds."""
+    columns = dict(row)
+    del columns["cancel_requested"]
+    columns["cause"] = Cause(columns["cause"])
+    columns["state"] = RunState(columns["state"])
+    columns["reason"] = None if columns["reason"] is None else Reason(columns["reason"])
+    return Run(**columns)
+
+
+def attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """Return the columns of *attempt*."""
+    return asdict(attempt)
+
+
+def stored_task_of(row: Mapping[Any, Any], *, fresh: bool = False) -> StoredTask:
+    """Return what *row* knows of a task beside its definition."""
+    return StoredTask(
+        id=row["id"],
+        anchor=row["anchor"],
+        cursor=row["cursor"],
+        next_run=row["next_run"],
+        paused=row["paused"],
+        overrides=row["overrides"],
+        revision=row["revision"],
+        removed=row["removed"],
+        fresh=fresh,
+    )

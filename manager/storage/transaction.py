@@ -1,0 +1,295 @@
+"""The statements of a run's life; each is guarded, so that a late writer changes nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import bindparam, case, func, insert, literal, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from core.ports import Fired
+from core.run import Reason, RunState, check_transition
+from manager.storage.rows import attempt_row, run_of, run_row
+from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs, tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy.engine import Connection
+
+    from core.ports import Claim, Ending, Firing
+    from core.run import Run
+
+_CHUNK: Final = 500
+
+_ADVANCE: Final = (
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("task"),
+        tasks.c.cursor == bindparam("since"),
+        tasks.c.removed.is_(False),
+    )
+    .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
+)
+_INSERT: Final = insert_or(runs).on_conflict_do_nothing(
+    index_elements=[runs.c.task_id, runs.c.fire_key],
+)
+_STARTED: Final = (
+    update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
+)
+_START: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), IS_WAITING)
+    .values(
+        state=RunState.RUNNING.value,
+        reason=None,
+        token=runs.c.token + 1,
+        attempt=runs.c.attempt + 1,
+        node=bindparam("owner"),
+        started_at=bindparam("at"),
+        error=None,
+        traceback=None,
+    )
+    .returning(runs)
+)
+_END: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
+    .values(
+        state=bindparam("after"),
+        reason=bindparam("why"),
+        result=bindparam("gave"),
+        error=bindparam("said"),
+        traceback=bindparam("trace"),
+        not_before=bindparam("earliest"),
+        finished_at=bindparam("at"),
+    )
+)
+_RELEASE: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
+    .values(
+        state=bindparam("after"),
+        reason=bindparam("why"),
+        error=bindparam("said"),
+        crashes=bindparam("crashed"),
+        interruptions=bindparam("broken"),
+        node=None,
+        not_before=bindparam("earliest"),
+        finished_at=bindparam("at"),
+    )
+)
+_COUNT: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(
+        last_status=bindparam("after"),
+        completed=tasks.c.completed
+        + case((bindparam("after") == literal(RunState.COMPLETED.value), 1), else_=0),
+        failed=tasks.c.failed
+        + case((bindparam("after") == literal(RunState.FAILED.value), 1), else_=0),
+    )
+)
+
+
+class SqlTransaction:
+    """Implements the port of the same verbs on one connection inside a transaction."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def fire(self, firings: Sequence[Firing]) -> Fired:
+        """Advance cursors and insert the runs of those that nobody advanced before."""
+        won = [firing for firing in firings if self._advanced(firing)]
+        busy = self._counts([each.task_id for each in won if each.skip_if_busy], running=False)
+        self._replace(won)
+        rows: list[Run] = []
+        for firing in won:
+            rows += _skipping(firing, busy[firing.task_id]) if firing.skip_if_busy else firing.runs
+        if rows:
+            rows = self._inserted(rows)
+        started = [
+            {"task": row.task_id, "at": row.started_at}
+            for row in rows
+            if row.state is RunState.RUNNING
+        ]
+        if started:
+            self._connection.execute(_STARTED, started)
+        kept = {firing.task_id for firing in won}
+        return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
+
+    def insert(self, run: Run) -> bool:
+        """Insert *run*; tell whether its fire key was new."""
+        return self._connection.execute(_INSERT, run_row(run)).rowcount == 1
+
+    def claim(self, wish: Claim) -> list[Run]:
+        """Start waiting runs, the most urgent first, as far as overlap limits allow."""
+        claimed: list[Run] = []
+        blocked = set(wish.foreign)
+        while len(claimed) < wish.limit:
+            waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
+            if not waiting:
+                break
+            running = self._counts(sorted({task_id for _, task_id in waiting}), running=True)
+            for run_id, task_id in waiting:
+                limit = wish.limit_of(task_id)
+                if limit is not None and running[task_id] >= limit:
+                    blocked.add(task_id)
+                    continue
+                running[task_id] += 1
+                claimed += self._started(run_id, wish)
+        if claimed:
+            self._connection.execute(
+                _STARTED, [{"task": run.task_id, "at": run.started_at} for run in claimed]
+            )
+        return claimed
+
+    def end(self, endings: Sequence[Ending]) -> list[bool]:
+        """Write outcomes under their tokens; tell for each whether the token still held."""
+        held = [self._ended(ending) for ending in endings]
+        kept = [ending for ending, still in zip(endings, held, strict=True) if still]
+        rows = [attempt_row(each.attempt) for each in kept if each.attempt is not None]
+        if rows:
+            self._connection.execute(insert(attempts), rows)
+        final = [
+            {"task": each.run.task_id, "after": each.run.state.value}
+            for each in kept
+            if each.run.state.is_final
+        ]
+        if final:
+            self._connection.execute(_COUNT, final)
+        return held
+
+    def release(self, given: Sequence[Run], now: datetime) -> None:
+        """Give running runs back under their tokens, in the state that each carries."""
+        for run in given:
+            check_transition(RunState.RUNNING, run.state)
+            values = {
+                "run": run.id,
+                "held": run.token,
+                "after": run.state.value,
+                "why": run.reason,
+                "said": run.error,
+                "crashed": run.crashes,
+                "broken": run.interruptions,
+                "earliest": now,
+                "at": now if run.state.is_final else None,
+            }
+            changed = self._connection.execute(_RELEASE, values).rowcount == 1
+            if changed and run.state.is_final:
+                final = {"task": run.task_id, "after": run.state.value}
+                self._connection.execute(_COUNT, final)
+
+    def _advanced(self, firing: Firing) -> bool:
+        values = {
+            "task": firing.task_id,
+            "since": firing.since,
+            "until": firing.cursor,
+            "upcoming": firing.next_run,
+        }
+        return self._connection.execute(_ADVANCE, values).rowcount == 1
+
+    def _inserted(self, rows: list[Run]) -> list[Run]:
+        """Insert *rows* and return those whose fire key was new."""
+        result = self._connection.execute(_INSERT, [run_row(row) for row in rows])
+        if result.rowcount == len(rows):
+            return rows
+        there: set[str] = set()
+        for start in range(0, len(rows), _CHUNK):
+            ids = [row.id for row in rows[start : start + _CHUNK]]
+            query = select(runs.c.id).where(runs.c.id.in_(ids))
+            there.update(self._connection.execute(query).scalars())
+        return [row for row in rows if row.id in there]
+
+    def _counts(self, task_ids: Sequence[str], *, running: bool) -> Counter[str]:
+        """Return how many runs of each task are open, or only those that are running."""
+        found: Counter[str] = Counter()
+        for start in range(0, len(task_ids), _CHUNK):
+            query = (
+                select(runs.c.task_id, func.count())
+                .where(IS_OPEN, runs.c.task_id.in_(task_ids[start : start + _CHUNK]))
+                .group_by(runs.c.task_id)
+            )
+            if running:
+                query = query.where(IS_RUNNING)
+            found.update(dict(self._connection.execute(query).tuples().all()))
+        return found
+
+    def _replace(self, won: Sequence[Firing]) -> None:
+        """Ask the open runs of tasks that are to be replaced to make room."""
+        ids = [firing.task_id for firing in won if firing.replace and firing.runs]
+        for start in range(0, len(ids), _CHUNK):
+            chunk = runs.c.task_id.in_(ids[start : start + _CHUNK])
+            self._connection.execute(
+                update(runs)
+                .where(chunk, IS_RUNNING)
+                .values(cancel_requested=True, reason=Reason.REPLACED.value)
+            )
+            self._connection.execute(
+                update(runs)
+                .where(chunk, IS_WAITING)
+                .values(
+                    state=RunState.CANCELLED.value,
+                    reason=Reason.REPLACED.value,
+                    finished_at=won[0].cursor,
+                )
+            )
+
+    def _waiting(self, wish: Claim, blocked: set[str], limit: int) -> list[tuple[str, str]]:
+        query = (
+            select(runs.c.id, runs.c.task_id)
+            .where(IS_WAITING, runs.c.lane == wish.lane, runs.c.not_before <= wish.now)
+            .order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
+            .limit(limit)
+        )
+        if blocked:
+            query = query.where(runs.c.task_id.not_in(sorted(blocked)))
+        return [(run_id, task_id) for run_id, task_id in self._connection.execute(query)]
+
+    def _started(self, run_id: str, wish: Claim) -> list[Run]:
+        values = {"run": run_id, "owner": wish.node, "at": wish.now}
+        row = self._connection.execute(_START, values).mappings().one_or_none()
+        return [] if row is None else [run_of(row)]
+
+    def _ended(self, ending: Ending) -> bool:
+        run = ending.run
+        check_transition(RunState.RUNNING, run.state)
+        values: dict[str, Any] = {
+            "run": run.id,
+            "held": ending.token,
+            "after": run.state.value,
+            "why": run.reason,
+            "gave": run.result,
+            "said": run.error,
+            "trace": run.traceback,
+            "earliest": run.not_before,
+            "at": run.finished_at,
+        }
+        return self._connection.execute(_END, values).rowcount == 1
+
+
+def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:
+    """Return the rows of *firing*; those that would overlap become ``SKIPPED``."""
+    free = busy == 0
+    rows: list[Run] = []
+    for run in firing.runs:
+        if run.state.is_final or free:
+            rows.append(run)
+            free = free and run.state.is_final
+            continue
+        rows.append(
+            replace(
+                run,
+                state=RunState.SKIPPED,
+                reason=Reason.OVERLAP,
+                attempt=0,
+                token=0,
+                node=None,
+                started_at=None,
+                finished_at=run.created_at,
+            )
+        )
+    return tuple(rows)
