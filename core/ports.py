@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextvars import Context
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from core.definition import TaskDefinition
@@ -245,9 +245,13 @@ class Outcome:
     error: BaseException | None = None
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """One attempt on its way through an executor."""
+    """One attempt on its way through an executor.
+
+    Attributes:
+        scope: What is to be entered around the call, in the thread or coroutine that makes it.
+    """
 
     run_id: str
     task_id: str
@@ -255,7 +259,7 @@ class Call:
     func: Callable[..., Any]
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
-    context: Context
+    scope: Callable[[], AbstractContextManager[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -155,6 +155,21 @@ class Run:
         """Attempts that count against ``max_retries``, the current one included."""
         return self.attempt - self.crashes - self.interruptions
 
+    @classmethod
+    def requested(cls, run_id: str, task_id: str, cause: Cause, now: datetime, **more: Any) -> Run:  # noqa: ANN401 - columns
+        """Return a run that somebody asked for: due at *now*, waiting for a free place."""
+        return cls(
+            id=run_id,
+            task_id=task_id,
+            fire_key=run_id,
+            scheduled_for=now,
+            cause=cause,
+            state=RunState.PENDING,
+            not_before=now,
+            created_at=now,
+            **more,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:

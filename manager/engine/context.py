@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import threading
+from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from loggers import log_context
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import datetime
 
 _current: ContextVar[RunContext | None] = ContextVar("taskrack_run", default=None)
@@ -49,6 +53,13 @@ def current_run() -> RunContext | None:
     return _current.get()
 
 
-def enter(context: RunContext) -> None:
-    """Make *context* the current run of the calling context."""
-    _current.set(context)
+@contextmanager
+def entered(context: RunContext) -> Iterator[None]:
+    """Make *context* the current run inside the block, and put it on every log line there."""
+    token = _current.set(context)
+    names = {"task_id": context.task_id, "run_id": context.run_id}
+    try:
+        with log_context(**names, attempt=context.attempt):
+            yield
+    finally:
+        _current.reset(token)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextvars
 import queue
 import random
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from core.ports import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
-from loggers import get_logger, log_context
-from manager.engine.context import RunContext, enter
+from loggers import get_logger
+from manager.engine.context import RunContext, entered
 from manager.engine.results import error_text, json_form, traceback_text
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Execution:
             func=definition.func,
             args=definition.args if run.args is None else run.args,
             kwargs=definition.kwargs if run.kwargs is None else run.kwargs,
-            context=_context_of(context),
+            scope=partial(entered, context),
         )
         limit = definition.timeout
         deadline = None if limit is None else self._clock.monotonic() + limit.total_seconds()
@@ -214,16 +214,3 @@ def _timeout_text(definition: TaskDefinition) -> str:
     seconds = 0.0 if limit is None else limit.total_seconds()
     fix = "" if definition.lane == "loop" else "; its thread cannot be stopped and goes on"
     return f"it ran longer than its time limit of {seconds:g} s{fix}"
-
-
-def _context_of(context: RunContext) -> contextvars.Context:
-    """Return a context in which the run is the current one and log lines carry it."""
-    inside = contextvars.copy_context()
-    inside.run(enter, context)
-    names: dict[str, Any] = {
-        "task_id": context.task_id,
-        "run_id": context.run_id,
-        "attempt": context.attempt,
-    }
-    inside.run(log_context(**names).__enter__)
-    return inside

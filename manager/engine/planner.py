@@ -146,23 +146,21 @@ class Planner:
         started: bool = False,
     ) -> Run:
         """Return a run of *definition* for *instant*, already started if so asked."""
-        run_id = self._ids.new(now)
-        timed = cause in {Cause.SCHEDULE, Cause.CATCH_UP}
-        return Run(
-            id=run_id,
-            task_id=definition.id,
-            fire_key=instant.isoformat() if timed else run_id,
-            scheduled_for=instant,
-            cause=cause,
-            state=RunState.RUNNING if started else RunState.PENDING,
+        run = Run.requested(
+            self._ids.new(now),
+            definition.id,
+            cause,
+            now,
             lane=definition.lane,
             priority=definition.priority,
-            attempt=1 if started else 0,
-            token=1 if started else 0,
-            node=self._node_id if started else None,
-            not_before=now if cause is Cause.CATCH_UP else instant,
-            created_at=now,
-            started_at=now if started else None,
+        )
+        if cause not in {Cause.SCHEDULE, Cause.CATCH_UP}:
+            return run
+        run = replace(run, fire_key=instant.isoformat(), scheduled_for=instant)
+        if not started:
+            return run
+        return replace(
+            run, state=RunState.RUNNING, attempt=1, token=1, node=self._node_id, started_at=now
         )
 
     def _dropped(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import traceback
+from pathlib import Path
 from typing import Any, Final
 
 RESULT_LIMIT: Final = 65_536
 ERROR_LIMIT: Final = 4_096
 TRACEBACK_LIMIT: Final = 65_536
+_EXECUTORS: Final = str(Path(__file__).parents[1] / "executors")
 
 
 def json_form(value: object) -> Any:  # noqa: ANN401 - JSON is any
@@ -31,9 +33,10 @@ def error_text(error: BaseException) -> str:
 
 
 def traceback_text(error: BaseException) -> str:
-    """Return the traceback of *error* without the engine's own frames, the end kept if cut."""
-    inner = error.__traceback__
-    frames = inner.tb_next if inner is not None and inner.tb_next is not None else inner
+    """Return the traceback of *error* from the task's own frames on, the end kept if cut."""
+    frames = error.__traceback__
+    while frames is not None and _EXECUTORS in frames.tb_frame.f_code.co_filename:
+        frames = frames.tb_next
     try:
         lines = traceback.format_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - the same

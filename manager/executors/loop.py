@@ -106,7 +106,7 @@ class LoopExecutor:
 
     def _spawn(self, call: Call) -> None:
         loop = asyncio.get_running_loop()
-        task = loop.create_task(self._called(call), name=call.task_id, context=call.context)
+        task = loop.create_task(self._called(call), name=call.task_id)
         self._tasks[call.run_id] = task
         task.add_done_callback(partial(self._finished, call))
 
@@ -129,7 +129,8 @@ class LoopExecutor:
 
     async def _called(self, call: Call) -> Outcome:
         try:
-            value = await call.func(*call.args, **call.kwargs)
+            with call.scope():
+                value = await call.func(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001 - a task's call: whatever it raises is its own
             if isinstance(error, asyncio.CancelledError) and call.run_id in self._interrupted:
                 return Outcome(state=RunState.CANCELLED, reason=Reason.REQUESTED, error=error)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import inspect
 import queue
 import threading
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.ports import Outcome, PoolFigures
 from core.run import Reason, RunState
@@ -100,10 +101,15 @@ class ThreadExecutor:
 
 
 def _called(call: Call) -> Outcome:
+    """Call the function in a context of its own, so that nothing of it stays in the thread."""
     try:
-        value = call.context.run(call.func, *call.args, **call.kwargs)
-        if inspect.iscoroutine(value):
-            value = call.context.run(asyncio.run, value)
+        value = contextvars.copy_context().run(_inside, call)
     except BaseException as error:  # noqa: BLE001 - a task's call: whatever it raises is its own
         return Outcome(state=RunState.FAILED, reason=Reason.EXCEPTION, error=error)
     return Outcome(state=RunState.COMPLETED, value=value)
+
+
+def _inside(call: Call) -> Any:  # noqa: ANN401 - whatever the function returns
+    with call.scope():
+        value = call.func(*call.args, **call.kwargs)
+        return asyncio.run(value) if inspect.iscoroutine(value) else value

@@ -98,6 +98,6 @@ class _Wrapped(BaseTrigger):  # type: ignore[misc] # the library has no types
 class _Inline(BaseExecutor):  # type: ignore[misc] # the library has no types
     """Calls in the timer's own thread: the callee only takes a note."""
 
-    def _do_submit_job(self, job: Any, run_times: list[datetime]) -> None:  # noqa: ANN401 - untyped
+    def _do_submit_job(self, job: Any, _run_times: list[datetime]) -> None:  # noqa: ANN401 - untyped
         job.func(*job.args)
-        self._run_job_success(job.id, [], run_times[-1:])
+        self._run_job_success(job.id, [])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - pydantic reads the annotations
+from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from core.run import Cause, Reason, RunState, TaskState  # noqa: TC001 - pydantic reads them
+from core.run import Cause, Reason, RunState, TaskState
 
 
 class Reading(BaseModel):
@@ -25,6 +25,7 @@ class TaskRead(Reading):
         last_run: When its last run started.
         next_run: When it is due next.
         timeout: Seconds; ``None`` is no limit.
+        lane: Which executor runs it: ``thread`` or ``loop``.
         overrides: What an operator set, by option: the value, and what the definition said then.
         completed: How many runs completed.
         failed: How many runs failed.
@@ -49,6 +50,7 @@ class TaskRead(Reading):
     paused: bool
     max_retries: int
     timeout: float | None
+    lane: str
     priority: int
     completed: int
     failed: int
@@ -119,7 +121,8 @@ class PluginProblem(Reading):
             place += f", TASK_DEFINITIONS[{self.index}]"
         if self.field:
             place += f", {self.field}"
-        return f"{place}: {self.cause}. {self.hint}" if self.hint else f"{place}: {self.cause}"
+        text = f"{place}: {self.cause}"
+        return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
 
 
 class PluginRead(Reading):
@@ -130,6 +133,36 @@ class PluginRead(Reading):
     state: str
     problems: tuple[PluginProblem, ...]
     loaded_at: datetime | None = None
+
+
+class PoolRead(Reading):
+    """How full an executor is; ``leaked`` names tasks whose call outlived its time limit."""
+
+    lane: str
+    size: int
+    busy: int
+    leaked: tuple[str, ...]
+
+
+class HealthRead(Reading):
+    """How a container is.
+
+    Attributes:
+        state: ``ok``, ``degraded`` (see ``trouble``), ``draining`` or ``stopped``.
+        trouble: What is wrong, in one line.
+        lag: Seconds since the engine last took a turn.
+        waiting: Runs that wait for their time or a free place.
+        running: Runs under way.
+        tasks: How many tasks this process can run.
+    """
+
+    state: str
+    trouble: str | None
+    lag: float
+    waiting: int
+    running: int
+    tasks: int
+    pools: tuple[PoolRead, ...]
 
 
 class TaskStatistics(Reading):

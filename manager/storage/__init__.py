@@ -1,6 +1,6 @@
 """The ledger on SQL databases."""
 
+from manager.storage.database import Database
 from manager.storage.ledger import SqlLedger
-from manager.storage.reading import Reading
 
-__all__ = ["Reading", "SqlLedger"]
+__all__ = ["Database", "SqlLedger"]

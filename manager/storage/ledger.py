@@ -127,7 +127,7 @@ class SqlLedger:
         with self._database.read() as connection:
             return list(connection.execute(query).scalars())
 
-    def waiting(self, now: datetime) -> list[tuple[str, int, datetime]]:
+    def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:
         """Return, by lane, how many runs may start at *now* and when the next later one may."""
         ready = func.count().filter(runs.c.not_before <= now)
         later = func.min(runs.c.not_before).filter(runs.c.not_before > now)

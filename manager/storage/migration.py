@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -80,6 +81,7 @@ def migrate(connection: Connection, label: str) -> None:
 
 
 def _upgrade(connection: Connection) -> None:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells each of its own plugins
     from alembic import command  # noqa: PLC0415 - half a second that only a new schema pays
     from alembic.config import Config  # noqa: PLC0415 - the same
 

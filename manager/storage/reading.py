@@ -32,7 +32,7 @@ _HOUR: Final = timedelta(hours=1)
 _TASK_COLUMNS: Final = [
     column
     for column in tasks.c
-    if column.name not in {"lane", "fingerprint", "removed", "revision", "anchor", "cursor"}
+    if column.name not in {"fingerprint", "removed", "revision", "anchor", "cursor"}
 ]
 
 

@@ -1,0 +1,205 @@
+"""Holds the plugins: asks them for tasks, tells them of runs, and isolates what they raise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+from core import hookspecs
+from core.definition import TaskDefinition
+from core.errors import PluginError
+from loggers import get_logger
+from manager.plugins.adapter import ModuleAdapter
+from manager.plugins.discovery import find_files
+from manager.plugins.loading import Loader
+from manager.schemas.reading import PluginProblem, PluginRead
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from core.run import Run
+
+_log = get_logger("taskrack")
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """One definition as a plugin offers it, not yet validated.
+
+    Attributes:
+        data: A dict of keys, a ``TaskDefinition``, or something else that is wrong.
+        plugin: Name of the plugin.
+        file: Its file, for messages.
+        index: Place in the list that it came from.
+    """
+
+    data: Any
+    plugin: str
+    file: str
+    index: int
+
+    @property
+    def source(self) -> str:
+        """Where it is written, in words."""
+        return f"{self.file}, TASK_DEFINITIONS[{self.index}]"
+
+
+@dataclass(slots=True)
+class _Record:
+    name: str
+    source: str
+    problems: list[PluginProblem] = field(default_factory=list)
+    loaded: bool = True
+
+
+class PluginHost:
+    """Finds and loads plugins and speaks with them.
+
+    Args:
+        project: Folder of the application; files below it load under their dotted paths.
+        folder: Folder that is searched.
+        names: Modules and entry points to load besides, in order.
+    """
+
+    def __init__(self, project: Path, folder: Path, names: Sequence[str]) -> None:
+        self._loader = Loader(project)
+        self._folder = folder
+        self._names = names
+        self._manager = pluggy.PluginManager(hookspecs.PROJECT)
+        self._manager.add_hookspecs(hookspecs)
+        self._records: dict[str, _Record] = {}
+
+    def load(self) -> None:
+        """Load every plugin; one that does not load is recorded and hurts no other."""
+        for file in find_files(self._folder):
+            name, source = self._loader.name_of(file.real), self._loader.shown(file.path)
+            self._load(name, source, partial(self._loader.load_file, file))
+        for name in self._names:
+            self._load(name, name, partial(self._loader.load_name, name))
+
+    def add(self, plugin: object, name: str) -> None:
+        """Register an object of the application as a plugin."""
+        self._records[name] = _Record(name, name)
+        self._manager.register(plugin, name)
+
+    def offers(self) -> list[Offer]:
+        """Return what the plugins offer, in the order of their loading."""
+        found: list[Offer] = []
+        for name, call in self._each("taskrack_definitions", {}):
+            record = self._record(name)
+            offered = self._isolated(record, call)
+            if offered is None:
+                continue
+            if isinstance(offered, str | dict | TaskDefinition) or not hasattr(offered, "__iter__"):
+                text = f"TASK_DEFINITIONS: expected a list of dicts, got {type(offered).__name__}"
+                self.note(
+                    name, PluginProblem(file=record.source, cause=text, hint="Make it a list")
+                )
+                continue
+            items = self._isolated(record, partial(list, offered)) or []
+            found += [Offer(item, record.name, record.source, at) for at, item in enumerate(items)]
+        return found
+
+    def register_tasks(self, task_manager: object) -> None:
+        """Let the plugins register tasks by calls."""
+        arguments = {"task_manager": task_manager}
+        for name, call in self._each("taskrack_register_tasks", arguments):
+            self._isolated(self._record(name), call)
+
+    def note(self, plugin: str, problem: PluginProblem) -> None:
+        """Record a fault of *plugin* and log it."""
+        self._record(plugin).problems.append(problem)
+        _log.error("%s", problem)
+
+    def records(self) -> list[PluginRead]:
+        """Return every plugin with its faults, in the order of loading."""
+        return [
+            PluginRead(
+                name=record.name,
+                source=record.source,
+                state=_state(record),
+                problems=tuple(record.problems),
+            )
+            for record in self._records.values()
+        ]
+
+    def started(self, run: Run) -> None:
+        """Tell the plugins that an attempt is about to start."""
+        self._tell("taskrack_run_started", run)
+
+    def retrying(self, run: Run) -> None:
+        """Tell the plugins that another attempt will follow."""
+        self._tell("taskrack_run_retrying", run)
+
+    def finished(self, run: Run) -> None:
+        """Tell the plugins that a run is final."""
+        self._tell("taskrack_run_finished", run)
+
+    def dropped(self, run: Run) -> None:
+        """Tell the plugins that occurrences were skipped or missed."""
+        self._tell("taskrack_run_dropped", run)
+
+    def _load(self, name: str, source: str, load: Callable[[], object]) -> None:
+        record = self._records.setdefault(name, _Record(name, source))
+        try:
+            loaded = load()
+        except PluginError as error:
+            record.loaded = False
+            cause = PluginProblem(
+                file=error.source, line=error.line, cause=error.cause, hint=error.hint
+            )
+            self.note(name, cause)
+            return
+        if not self._manager.is_registered(loaded):
+            self._register(record, loaded)
+
+    def _register(self, record: _Record, loaded: object) -> None:
+        try:
+            self._manager.register(loaded, record.name)
+            self._manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            self._manager.unregister(loaded)
+            hint = "See core/hookspecs.py for the hooks and their arguments"
+            cause = " ".join(str(error).split())
+            self.note(record.name, PluginProblem(file=record.source, cause=cause, hint=hint))
+        if isinstance(loaded, ModuleType) and ModuleAdapter.suits(loaded):
+            self._manager.register(ModuleAdapter(loaded), f"{record.name}:module")
+
+    def _each(self, hook: str, arguments: dict[str, Any]) -> list[tuple[str, Callable[[], Any]]]:
+        """Return the calls of *hook* in the order of loading, one a plugin."""
+        calls: list[tuple[str, Callable[[], Any]]] = []
+        for impl in getattr(self._manager.hook, hook).get_hookimpls():
+            values = [arguments[name] for name in impl.argnames]
+            calls.append((impl.plugin_name, partial(impl.function, *values)))
+        return calls
+
+    def _tell(self, hook: str, run: Run) -> None:
+        for name, call in self._each(hook, {"run": run}):
+            try:
+                call()
+            except Exception as error:  # noqa: BLE001 - a hook's call: whatever it raises is its own
+                _log.error("plugin %s: %s raised %s: %s", name, hook, type(error).__name__, error)
+
+    def _isolated(self, record: _Record, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - a hook's value
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - a hook's call: whatever it raises is its own
+            cause = f"{type(error).__name__}: {error}"
+            problem = PluginProblem(file=record.source, cause=cause, hint="Mend the hook")
+            self.note(record.name, problem)
+            return None
+
+    def _record(self, plugin: str) -> _Record:
+        name = plugin.removesuffix(":module")
+        return self._records.setdefault(name, _Record(name, name))
+
+
+def _state(record: _Record) -> str:
+    if not record.loaded:
+        return "failed"
+    return "faulty" if record.problems else "loaded"

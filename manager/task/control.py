@@ -1,0 +1,155 @@
+"""Verbs on tasks and runs through the ledger alone: for a container of any process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.errors import DefinitionError, Problem, UnknownRunError, UnknownTaskError
+from core.registry import nearest
+from core.run import Cause, Run, RunIds
+from manager.scheduling import checked_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.clock import Clock
+    from manager.schemas.reading import RunRead, TaskRead
+    from manager.schemas.updating import TaskUpdate
+    from manager.storage import SqlLedger
+    from manager.storage.catalogue import Catalogue
+
+
+class Control:
+    """Changes what the ledger says; nodes hear of it within a second.
+
+    Args:
+        ledger: An open ledger.
+        clock: Stamps what is written.
+        actor: Who acts, for the audit.
+    """
+
+    def __init__(self, ledger: SqlLedger, clock: Clock, actor: str) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._actor = actor
+        self._ids = RunIds()
+
+    def task(self, task_id: str) -> TaskRead:
+        """Return a task.
+
+        Raises:
+            UnknownTaskError: there is none; the nearest id is named.
+        """
+        found = self._ledger.reading.tasks(task_id)
+        if not found:
+            known = [task.id for task in self._ledger.reading.tasks()]
+            raise UnknownTaskError(task_id, nearest(task_id, known))
+        return found[0]
+
+    def run(self, run_id: str) -> RunRead:
+        """Return a run with its attempts.
+
+        Raises:
+            UnknownRunError: there is none.
+        """
+        found = self._ledger.reading.run(run_id)
+        if found is None:
+            raise UnknownRunError(run_id)
+        return found
+
+    def pause(self, task_id: str, *, paused: bool) -> TaskRead:
+        """Pause a task or let it go on; a pause outlives restarts."""
+        before = self.task(task_id)
+
+        def work(catalogue: Catalogue) -> None:
+            catalogue.pause(task_id, paused=paused)
+            action = "pause" if paused else "resume"
+            state = ({"paused": before.paused}, {"paused": paused})
+            catalogue.record(self._clock.now(), self._actor, action, task_id, *state)
+
+        if before.paused is not paused:
+            self._ledger.amend(work)
+        return self.task(task_id)
+
+    def update(self, task_id: str, change: TaskUpdate) -> TaskRead:
+        """Set options of a task over its definition; the edit outlives restarts.
+
+        Raises:
+            UnknownTaskError: there is none.
+            DefinitionError: the new values do not make a task.
+        """
+        before = self.task(task_id)
+        asked = change.model_dump(exclude_unset=True)
+        values = {
+            name: each for name, each in asked.items() if each is not None or name == "timeout"
+        }
+        _check_schedule(before, values)
+        overrides = dict(before.overrides)
+        for name, value in values.items():
+            own = overrides[name]["definition"] if name in overrides else getattr(before, name)
+            overrides[name] = {"value": value, "definition": own}
+
+        def work(catalogue: Catalogue) -> None:
+            now = self._clock.now()
+            catalogue.override(task_id, values, overrides, now)
+            old = {name: getattr(before, name) for name in values}
+            catalogue.record(now, self._actor, "update", task_id, old, values)
+
+        if values:
+            self._ledger.amend(work)
+        return self.task(task_id)
+
+    def reset(self, task_id: str) -> TaskRead:
+        """End every edit of a task: its definition holds again."""
+        before = self.task(task_id)
+        own = {name: override["definition"] for name, override in before.overrides.items()}
+
+        def work(catalogue: Catalogue) -> None:
+            now = self._clock.now()
+            catalogue.override(task_id, own, {}, now)
+            old = {name: override["value"] for name, override in before.overrides.items()}
+            catalogue.record(now, self._actor, "reset", task_id, old, own)
+
+        if own:
+            self._ledger.amend(work)
+        return self.task(task_id)
+
+    def remove(self, task_id: str) -> None:
+        """Take a task out; its history stays."""
+        self.task(task_id)
+
+        def work(catalogue: Catalogue) -> None:
+            now = self._clock.now()
+            catalogue.remove(task_id, now)
+            catalogue.record(now, self._actor, "remove", task_id, None, None)
+
+        self._ledger.amend(work)
+
+    def run_now(self, task_id: str) -> RunRead:
+        """Store a run that is due now; a node that has the task starts it within a second."""
+        task = self.task(task_id)
+        now = self._clock.now()
+        run_id = self._ids.new(now)
+        more = {"lane": task.lane, "priority": task.priority}
+        run = Run.requested(run_id, task_id, Cause.MANUAL, now, **more)
+        self._ledger.transact(lambda tx: tx.insert(run))
+        return self.run(run_id)
+
+    def cancel(self, run_id: str) -> RunRead:
+        """Cancel a waiting run; ask a running one to end.
+
+        Raises:
+            UnknownRunError: there is none.
+        """
+        if self._ledger.cancel(run_id, self._clock.now()) is None:
+            raise UnknownRunError(run_id)
+        return self.run(run_id)
+
+
+def _check_schedule(task: TaskRead, values: Mapping[str, Any]) -> None:
+    if "trigger_args" in values:
+        trigger = values.get("trigger", task.trigger)
+        checked_arguments(trigger, values["trigger_args"], task.timezone)
+    elif "trigger" in values and values["trigger"] != task.trigger:
+        text = "a new trigger needs its arguments: give trigger_args too"
+        raise DefinitionError(f"task {task.id!r}", [Problem("trigger", text)])

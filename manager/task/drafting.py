@@ -1,0 +1,167 @@
+"""From what a plugin or a call wrote to a frozen definition, or every problem that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from core.definition import DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
+from core.errors import DefinitionError, NotCallableError, Problem, TriggerError
+from core.policy import Backoff, CatchUp, Delivery, Overlap, OverlapPolicy, RetryPolicy
+from manager.scheduling import checked_arguments
+from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from manager.schemas.definition import DefinitionModel, RetryModel
+
+_DEFAULTED: Final = ("name", "description", "timezone")
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Makes definitions; what one leaves out comes from here.
+
+    Attributes:
+        max_retries: Of ``manager.max_task_retries``.
+        timeout: Of ``manager.task_timeout``.
+        timezone: Of ``timezone``.
+    """
+
+    max_retries: int = DEFAULT_RETRIES
+    timeout: timedelta | None = DEFAULT_TIMEOUT
+    timezone: str = "UTC"
+
+    def draft(
+        self, data: object, *, plugin: str, source: str, called: bool = False
+    ) -> tuple[TaskDefinition, bool]:
+        """Return the definition that *data* writes, and whether it may replace another.
+
+        Args:
+            data: A dict of the documented keys, or a ``TaskDefinition``.
+            plugin: Who offers it.
+            source: Where it is written, for messages.
+            called: Whether a call of ``add_task`` gave it.
+
+        Raises:
+            DefinitionError: it does not validate; every problem is named.
+        """
+        if isinstance(data, TaskDefinition):
+            return self._adopted(data, plugin, source), False
+        if not isinstance(data, dict):
+            text = f"expected a dict of keys such as 'id' and 'func', got {type(data).__name__}"
+            raise DefinitionError(source, [Problem("", text)])
+        model, problems = parse_definition(data)
+        arguments, more = self._arguments(data)
+        if model is None or problems or more:
+            seen = {problem.where for problem in problems}
+            every = [*problems, *(problem for problem in more if problem.where not in seen)]
+            kind = DefinitionError if callable(data.get("func")) else NotCallableError
+            raise kind(source, every)
+        return self._definition(model, arguments, plugin, source, called=called), (
+            model.replace_existing
+        )
+
+    def _arguments(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
+        """Return the trigger's arguments in their JSON form, or what is wrong with them."""
+        trigger, arguments = data.get("trigger"), data.get("trigger_args")
+        zone = data.get("timezone")
+        if not isinstance(trigger, str) or not isinstance(arguments, dict):
+            return {}, []
+        if not all(isinstance(name, str) for name in arguments):
+            return {}, []
+        try:
+            return checked_arguments(trigger, arguments, zone or self.timezone), []
+        except TriggerError as error:
+            return {}, list(error.problems)
+        except (LookupError, ValueError, TypeError, OSError):
+            return {}, []  # the zone is wrong, which the schema has said
+
+    def _definition(
+        self,
+        model: DefinitionModel,
+        arguments: dict[str, Any],
+        plugin: str,
+        source: str,
+        *,
+        called: bool,
+    ) -> TaskDefinition:
+        given = model.model_fields_set
+        retries = self.max_retries if model.max_retries is None else model.max_retries
+        timeout = self.timeout
+        if "timeout" in given:
+            timeout = None if model.timeout is None else timedelta(seconds=model.timeout)
+        priority = model.priority
+        return TaskDefinition(
+            id=model.id,
+            name=model.name or model.id,
+            func=model.func,
+            trigger=model.trigger,
+            trigger_args=arguments,
+            enabled=model.enabled,
+            max_retries=retries,
+            timeout=timeout,
+            args=tuple(model.args),
+            kwargs=model.kwargs,
+            description=_first_line(model.func) if model.description is None else model.description,
+            tags=tuple(model.tags),
+            timezone=model.timezone or self.timezone,
+            priority=PRIORITIES[priority] if isinstance(priority, str) else priority,
+            catch_up=CatchUp(model.catch_up),
+            misfire_grace_time=_seconds(model.misfire_grace_time),
+            overlap=_overlap(model.overlap),
+            delivery=Delivery(model.delivery),
+            retry=_retry(model.retry),
+            run_on_start=model.run_on_start,
+            plugin=plugin,
+            source=source,
+            called=called,
+            given=frozenset(given) & OPTIONS | {"trigger", "trigger_args"},
+        )
+
+    def _adopted(self, definition: TaskDefinition, plugin: str, source: str) -> TaskDefinition:
+        """Return a ready-made definition, checked where the types do not."""
+        arguments, problems = self._arguments(
+            {
+                "trigger": definition.trigger,
+                "trigger_args": dict(definition.trigger_args),
+                "timezone": definition.timezone,
+            }
+        )
+        if not callable(definition.func):
+            raise NotCallableError(source, [Problem("func", "expected a function")])
+        if problems:
+            raise DefinitionError(source, problems)
+        return replace(definition, trigger_args=arguments, plugin=plugin, source=source)
+
+
+def _seconds(value: float | None) -> timedelta | None:
+    return None if value is None else timedelta(seconds=value)
+
+
+def _overlap(value: str | int) -> OverlapPolicy:
+    if isinstance(value, int):
+        return OverlapPolicy(Overlap.ALLOW, value)
+    mode = Overlap(value)
+    return OverlapPolicy(mode, None if mode is Overlap.ALLOW else 1)
+
+
+def _retry(model: RetryModel) -> RetryPolicy:
+    backoff = model.backoff
+    listed = backoff if isinstance(backoff, list) else []
+    return RetryPolicy(
+        backoff=Backoff.LISTED if isinstance(backoff, list) else Backoff(backoff),
+        delay=timedelta(seconds=model.delay),
+        max_delay=timedelta(seconds=model.max_delay),
+        jitter=model.jitter,
+        delays=tuple(timedelta(seconds=pause) for pause in listed),
+        retry_on=frozenset(model.retry_on),
+        never_on=frozenset(model.never_on),
+    )
+
+
+def _first_line(func: object) -> str:
+    text = (getattr(func, "__doc__", None) or "").strip()
+    return text.splitlines()[0][:2_000] if text else ""
