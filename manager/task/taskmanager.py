@@ -351,6 +351,10 @@ class TaskManager:
                 _note(host, offer, error)
         host.register_tasks(self)
 
+    def _read_config(self) -> Xcorecfg:
+        asked = self._asked
+        return asked if isinstance(asked, Xcorecfg) else load_config(asked)
+
     def _tasks(self) -> Registry:
         with self._lock:
             if self._registry is None:
