@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any, Final
 from configurations import Xcorecfg, load_config
 from core.clock import SystemClock
 from core.definition import APPLICATION
-from core.errors import DefinitionError, Problem, StateError, TaskLimitError, TaskrackError
+from core.errors import DefinitionError, Problem, StateError
 from core.registry import Registry
-from core.run import Cause
 from loggers import get_logger
-from manager.engine.engine import EngineState
 from manager.schemas.definition import OPTIONS
-from manager.schemas.reading import HealthRead, PluginProblem, PoolRead
+from manager.schemas.reading import HealthRead
 from manager.schemas.updating import TaskUpdate
-from manager.task.assembly import build_drafter, build_engine, build_ledger, own_logging
-from manager.task.control import Control
-from manager.task.silence import Silence
+from manager.task.assembly import build_drafter, own_logging
+from manager.task.session import Session
 from manager.task.sketch import sketched
 
 if TYPE_CHECKING:
@@ -30,14 +27,12 @@ if TYPE_CHECKING:
 
     from core.clock import Clock
     from core.run import RunState
-    from manager.engine import Engine
-    from manager.plugins import Offer, PluginHost
+    from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
     from manager.storage import SqlLedger
 
 _log = get_logger("taskrack")
 _AT_EXIT: Final = timedelta(seconds=2)
-_STALLED: Final = timedelta(seconds=5)
 
 
 class TaskManager:
@@ -62,13 +57,11 @@ class TaskManager:
     ) -> None:
         self._asked = config
         self._config: Xcorecfg | None = None
-        self._make_plugins = plugins
-        self._plugins: PluginHost | None = None
+        self._plugins = plugins
         self._clock = clock or SystemClock()
         self._lock = threading.RLock()
         self._registry: Registry | None = None
-        self._ledger: SqlLedger | None = None
-        self._engine: Engine | None = None
+        self._session: Session | None = None
 
     @property
     def config(self) -> Xcorecfg:
@@ -80,16 +73,13 @@ class TaskManager:
         with self._lock:
             if self._config is None:
                 asked = self._asked
-                known = (
-                    asked is not None and not isinstance(asked, str) and hasattr(asked, "manager")
-                )
-                self._config = asked if known else load_config(asked)  # type: ignore[assignment, arg-type]
+                self._config = asked if isinstance(asked, Xcorecfg) else load_config(asked)
             return self._config
 
     @property
     def is_running(self) -> bool:
         """Whether the engine takes on work."""
-        return self._engine is not None and self._engine.state is EngineState.RUNNING
+        return self._session is not None and self._session.is_running
 
     def add_task(
         self,
@@ -122,8 +112,8 @@ class TaskManager:
         )
         with self._lock:
             definition = self._tasks().add(definition, replace_existing=replaces)
-            if self._engine is not None and self.is_running:
-                self._engine.admit([definition])
+            if self._session is not None:
+                self._session.engine.admit([definition])
         found = self.get_task(id)
         return found if found is not None else sketched(definition)
 
@@ -133,12 +123,12 @@ class TaskManager:
         Raises:
             UnknownTaskError: there is none.
         """
-        if self.is_running:
-            self._control().remove(task_id)
-        else:
+        if self._session is None:
             self._tasks().require(task_id)
+        else:
+            self._session.control.remove(task_id)
+            self._session.refresh(task_id)
         self._tasks().remove(task_id)
-        self._refresh(task_id)
 
     def pause_task(self, task_id: str) -> None:
         """Let no occurrence of a task start until it is resumed; outlives restarts.
@@ -147,8 +137,9 @@ class TaskManager:
             UnknownTaskError: there is none.
             StateError: the container is not started.
         """
-        self._control().pause(task_id, paused=True)
-        self._refresh(task_id)
+        session = self._running()
+        session.control.pause(task_id, paused=True)
+        session.refresh(task_id)
 
     def resume_task(self, task_id: str) -> None:
         """Let a paused task go on; what passed meanwhile is recorded as skipped, not run.
@@ -157,8 +148,9 @@ class TaskManager:
             UnknownTaskError: there is none.
             StateError: the container is not started.
         """
-        self._control().pause(task_id, paused=False)
-        self._refresh(task_id)
+        session = self._running()
+        session.control.pause(task_id, paused=False)
+        session.refresh(task_id)
 
     def update_task(
         self,
@@ -180,15 +172,17 @@ class TaskManager:
             StateError: the container is not started.
         """
         wanted = change if change is not None else _update_of(task_id, values)
-        updated = self._control().update(task_id, wanted)
-        self._refresh(task_id)
-        return updated
+        session = self._running()
+        session.control.update(task_id, wanted)
+        session.refresh(task_id)
+        return session.control.task(task_id)
 
     def reset_task(self, task_id: str) -> TaskRead:
         """End every edit of a task: its definition holds again."""
-        task = self._control().reset(task_id)
-        self._refresh(task_id)
-        return task
+        session = self._running()
+        session.control.reset(task_id)
+        session.refresh(task_id)
+        return session.control.task(task_id)
 
     def run_task(self, task_id: str) -> RunRead:
         """Run a task now, beside its schedule; disabled and paused ones as well.
@@ -200,10 +194,10 @@ class TaskManager:
             UnknownTaskError: there is none.
             StateError: the container is not started.
         """
-        control = self._control()
-        if self._engine is not None and self._tasks().get(task_id) is not None:
-            return control.run(self._engine.request(task_id, Cause.MANUAL).id)
-        return control.run_now(task_id)
+        session = self._running()
+        run = session.control.run_now(task_id)
+        session.engine.hasten()
+        return run
 
     def cancel_run(self, run_id: str) -> RunRead:
         """Cancel a waiting run; ask a running one to end.
@@ -215,60 +209,46 @@ class TaskManager:
             UnknownRunError: there is none.
             StateError: the container is not started.
         """
-        run = self._control().cancel(run_id)
-        if self._engine is not None:
-            self._engine.hasten()
+        session = self._running()
+        run = session.control.cancel(run_id)
+        session.engine.hasten()
         return run
 
     def get_task(self, task_id: str) -> TaskRead | None:
         """Return a task, or ``None`` where there is none."""
-        if self._ledger is not None and self.is_running:
-            found = self._ledger.reading.tasks(task_id)
+        if self._session is not None:
+            found = self._session.ledger.reading.tasks(task_id)
             return found[0] if found else None
         definition = self._tasks().get(task_id)
         return None if definition is None else sketched(definition)
 
     def list_tasks(self) -> list[TaskRead]:
         """Return every task, in the order of their ids."""
-        if self._ledger is not None and self.is_running:
-            return self._ledger.reading.tasks()
+        if self._session is not None:
+            return self._session.ledger.reading.tasks()
         return sorted(map(sketched, self._tasks().all()), key=lambda task: task.id)
 
     def get_run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None`` where there is none."""
-        return self._open_ledger().reading.run(run_id)
+        return self.ledger.reading.run(run_id)
 
     def list_runs(
         self, task_id: str | None = None, *, state: RunState | None = None, limit: int = 100
     ) -> list[RunRead]:
         """Return the newest runs first, at most *limit*."""
-        return self._open_ledger().reading.runs(task_id, state=state, limit=limit)
+        return self.ledger.reading.runs(task_id, state=state, limit=limit)
 
     def list_plugins(self) -> list[PluginRead]:
         """Return the plugins that the last start found, with their faults."""
-        return [] if self._plugins is None else self._plugins.records()
+        return [] if self._session is None else self._session.plugins()
 
     def health(self) -> HealthRead:
         """Return how the container is."""
-        if self._engine is None or self._ledger is None or not self.is_running:
-            state = "stopped" if self._engine is None else str(self._engine.state)
-            none: dict[str, Any] = {"trouble": None, "lag": 0.0, "waiting": 0, "running": 0}
-            return HealthRead(state=state, tasks=len(self._tasks().ids()), pools=(), **none)
-        silent, figures = self._engine.health()
-        pools = tuple(
-            PoolRead(lane=each.lane, size=each.size, busy=each.busy, leaked=each.leaked)
-            for each in figures
-        )
-        trouble = self._engine.trouble or _trouble_of(silent, pools)
-        waiting, running = self._ledger.reading.open_counts()
+        tasks = len(self._tasks().ids())
+        if self._session is not None:
+            return self._session.health(tasks)
         return HealthRead(
-            state="degraded" if trouble else "ok",
-            trouble=trouble,
-            lag=silent.total_seconds(),
-            waiting=waiting,
-            running=running,
-            tasks=len(self._tasks().ids()),
-            pools=pools,
+            state="stopped", trouble=None, lag=0, waiting=0, running=0, tasks=tasks, pools=()
         )
 
     @property
@@ -278,7 +258,7 @@ class TaskManager:
         Raises:
             StateError: the container is not started.
         """
-        return self._open_ledger()
+        return self._running().ledger
 
     def start(self) -> None:
         """Open the ledger, load the plugins and begin; where it runs already, do nothing.
@@ -288,17 +268,18 @@ class TaskManager:
             LedgerError: the database cannot serve; its file is not touched.
         """
         with self._lock:
-            if self.is_running:
+            if self._session is not None:
                 _log.warning("start() was called again; the container runs already")
                 return
-            config = self.config
-            own_logging(config)
-            ledger = build_ledger(config)
-            ledger.open()
+            own_logging(self.config)
+            host = None if self._plugins is None else self._plugins(self.config)
+            session = Session(self.config, self._clock, host)
+            session.prepare(self._tasks(), self)
+            self._session = session
             try:
-                self._begin(config, ledger)
+                session.launch(self._tasks())
             except BaseException:
-                ledger.close()
+                self._session = None
                 raise
             atexit.register(self._at_exit)
 
@@ -309,51 +290,12 @@ class TaskManager:
             grace: Seconds that running tasks may take; ``manager.shutdown_grace`` where ``None``.
         """
         with self._lock:
-            if self._engine is None or self._ledger is None:
+            session = self._session
+            if session is None:
                 return
-            self._engine.stop(None if grace is None else timedelta(seconds=grace))
-            self._ledger.close()
-            self._engine = self._ledger = None
+            session.end(None if grace is None else timedelta(seconds=grace))
+            self._session = None
             atexit.unregister(self._at_exit)
-
-    def _begin(self, config: Xcorecfg, ledger: SqlLedger) -> None:
-        host = self._plugins = self._make_plugins(config) if self._make_plugins else None
-        if host is not None:
-            self._discover(host)
-        lifecycle = Silence() if host is None else host
-        engine = build_engine(
-            config,
-            ledger,
-            self._tasks(),
-            clock=self._clock,
-            lifecycle=lifecycle,
-            manager=self,
-        )
-        engine.start(self._tasks().all())
-        if host is not None:
-            now = self._clock.now()
-            rows = [_plugin_row(record) | {"loaded_at": now} for record in host.records()]
-            ledger.amend(lambda catalogue: catalogue.note_plugins(rows))
-        if not config.background_jobs_enabled:
-            _log.warning("background_jobs_enabled is false: no timed occurrence will fire")
-        self._ledger, self._engine = ledger, engine
-
-    def _discover(self, host: PluginHost) -> None:
-        host.load()
-        drafter = build_drafter(self.config)
-        for offer in host.offers():
-            try:
-                definition, replaces = drafter.draft(
-                    offer.data, plugin=offer.plugin, source=offer.source
-                )
-                self._tasks().add(definition, replace_existing=replaces)
-            except TaskrackError as error:
-                _note(host, offer, error)
-        host.register_tasks(self)
-
-    def _read_config(self) -> Xcorecfg:
-        asked = self._asked
-        return asked if isinstance(asked, Xcorecfg) else load_config(asked)
 
     def _tasks(self) -> Registry:
         with self._lock:
@@ -361,17 +303,10 @@ class TaskManager:
                 self._registry = Registry(self.config.manager.max_tasks)
             return self._registry
 
-    def _open_ledger(self) -> SqlLedger:
-        if self._ledger is None:
+    def _running(self) -> Session:
+        if self._session is None:
             raise StateError("the container is not started; call start() first")
-        return self._ledger
-
-    def _control(self) -> Control:
-        return Control(self._open_ledger(), self._clock, "python")
-
-    def _refresh(self, task_id: str) -> None:
-        if self._engine is not None and self._ledger is not None:
-            self._engine.refresh(list(self._ledger.stored([task_id]).values()))
+        return self._session
 
     def _at_exit(self) -> None:
         self.shutdown(_AT_EXIT.total_seconds())
@@ -390,37 +325,3 @@ def _update_of(task_id: str, values: dict[str, Any]) -> TaskUpdate:
         problems = [Problem(name, f"unknown option; known are {known}") for name in unknown]
         raise DefinitionError(f"task {task_id!r}", problems)
     return TaskUpdate.model_validate(values)
-
-
-def _trouble_of(silent: timedelta, pools: tuple[PoolRead, ...]) -> str | None:
-    if silent > _STALLED:
-        return f"the engine has not taken a turn for {silent.total_seconds():.0f} s"
-    for pool in pools:
-        if pool.leaked:
-            names = ", ".join(sorted(set(pool.leaked)))
-            return f"calls that outlived their time limit hold {pool.lane} places: {names}"
-        if pool.busy >= pool.size:
-            return f"all {pool.size} places of {pool.lane} are busy; runs wait"
-    return None
-
-
-def _plugin_row(record: PluginRead) -> dict[str, Any]:
-    row = record.model_dump(mode="json", exclude={"loaded_at"})
-    return row | {"fingerprint": ""}
-
-
-def _note(host: PluginHost, offer: Offer, error: TaskrackError) -> None:
-    """Record what is wrong with an offered definition, field by field where that is known."""
-    problems = error.problems if isinstance(error, DefinitionError) else [Problem("", str(error))]
-    hint = "" if isinstance(error, TaskLimitError) else "The other tasks are registered."
-    for problem in problems:
-        host.note(
-            offer.plugin,
-            PluginProblem(
-                file=offer.file,
-                index=offer.index,
-                field=problem.where or None,
-                cause=problem.what,
-                hint=hint,
-            ),
-        )

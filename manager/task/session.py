@@ -1,0 +1,136 @@
+"""One stretch from start to shutdown: the ledger, the plugins and the engine of that time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from loggers import get_logger
+from manager.engine.engine import EngineState
+from manager.schemas.reading import HealthRead, PoolRead
+from manager.task.assembly import build_drafter, build_engine, build_ledger
+from manager.task.control import Control
+from manager.task.discovery import discover
+from manager.task.silence import Silence
+
+if TYPE_CHECKING:
+    from configurations import Xcorecfg
+    from core.clock import Clock
+    from core.registry import Registry
+    from manager.plugins import PluginHost
+    from manager.schemas.reading import PluginRead
+    from manager.task.taskmanager import TaskManager
+
+_log = get_logger("taskrack")
+_STALLED: Final = timedelta(seconds=5)
+
+
+class Session:
+    """Everything that exists only while a container runs.
+
+    Args:
+        config: The settings.
+        clock: The time to go by.
+        host: The plugins to ask; ``None`` for none.
+    """
+
+    def __init__(self, config: Xcorecfg, clock: Clock, host: PluginHost | None) -> None:
+        self._config = config
+        self._clock = clock
+        self._host = host
+        self.ledger = build_ledger(config)
+        self.control = Control(self.ledger, clock, "python")
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the engine takes on work."""
+        return self.engine.state is EngineState.RUNNING
+
+    def prepare(self, registry: Registry, manager: TaskManager) -> None:
+        """Open the ledger and ask the plugins; nothing runs yet.
+
+        Raises:
+            LedgerError: the database cannot serve; its file is not touched.
+        """
+        self.ledger.open()
+        try:
+            if self._host is not None:
+                discover(self._host, build_drafter(self._config), registry)
+                self._host.register_tasks(manager)
+            self.engine = build_engine(
+                self._config,
+                self.ledger,
+                registry,
+                clock=self._clock,
+                lifecycle=self._host or Silence(),
+                manager=manager,
+            )
+        except BaseException:
+            self.ledger.close()
+            raise
+
+    def launch(self, registry: Registry) -> None:
+        """Start the engine; tasks may run before this returns.
+
+        Raises:
+            LedgerError: the database did not take it; nothing was started.
+        """
+        try:
+            self.engine.start(registry.all())
+            now = self._clock.now()
+            rows = [_row(record) | {"loaded_at": now} for record in self.plugins()]
+            self.ledger.amend(lambda catalogue: catalogue.note_plugins(rows))
+        except BaseException:
+            self.end(timedelta(0))
+            raise
+        if not self._config.background_jobs_enabled:
+            _log.warning("background_jobs_enabled is false: no timed occurrence will fire")
+
+    def end(self, grace: timedelta | None) -> None:
+        """Stop the engine, store everything, close the ledger."""
+        self.engine.stop(grace)
+        self.ledger.close()
+
+    def refresh(self, task_id: str) -> None:
+        """Put into effect what was changed about a task in the ledger."""
+        self.engine.refresh(list(self.ledger.stored([task_id]).values()))
+
+    def plugins(self) -> list[PluginRead]:
+        """Return the plugins with their faults."""
+        return [] if self._host is None else self._host.records()
+
+    def health(self, tasks: int) -> HealthRead:
+        """Return how the container is; it can run so many *tasks*."""
+        silent, figures = self.engine.health()
+        pools = tuple(
+            PoolRead(lane=each.lane, size=each.size, busy=each.busy, leaked=each.leaked)
+            for each in figures
+        )
+        trouble = self.engine.trouble or _trouble_of(silent, pools)
+        waiting, running = self.ledger.reading.open_counts()
+        state = "degraded" if trouble else "ok"
+        return HealthRead(
+            state=state if self.is_running else str(self.engine.state),
+            trouble=trouble,
+            lag=silent.total_seconds(),
+            waiting=waiting,
+            running=running,
+            tasks=tasks,
+            pools=pools,
+        )
+
+
+def _row(record: PluginRead) -> dict[str, Any]:
+    return record.model_dump(mode="json", exclude={"loaded_at"}) | {"fingerprint": ""}
+
+
+def _trouble_of(silent: timedelta, pools: tuple[PoolRead, ...]) -> str | None:
+    if silent > _STALLED:
+        return f"the engine has not taken a turn for {silent.total_seconds():.0f} s"
+    for pool in pools:
+        if pool.leaked:
+            names = ", ".join(sorted(set(pool.leaked)))
+            return f"calls that outlived their time limit hold {pool.lane} places: {names}"
+        if pool.busy >= pool.size:
+            return f"all {pool.size} places of {pool.lane} are busy; runs wait"
+    return None
