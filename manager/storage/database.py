@@ -90,9 +90,6 @@ class Database:
         self._writers = self._engine(writes=True)
         self._readers = self._writers if self.path is None else self._engine(writes=False)
         self._writer = self._writers.connect()
-        if self.path is not None:
-            self._writer.exec_driver_sql("PRAGMA journal_mode=WAL")
-            self._writer.rollback()
         migrate(self._writer, self.label)
 
     def close(self) -> None:
@@ -153,6 +150,8 @@ class Database:
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
             connection.isolation_level = None  # BEGIN is ours to write
+            if writes:
+                connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
 
