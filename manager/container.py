@@ -82,7 +82,7 @@ class Manager:
         over = {name: value for name, value in given.items() if value is not None}
         if over:
             config = _amended(config, over)
-        self._tasks = TaskManager(config, plugins=_plugins_of)
+        self._tasks = TaskManager(config, plugins=plugins_of)
         if default:
             _default.offer(self)
 
@@ -129,7 +129,8 @@ def set_default_manager(manager: Manager | None) -> None:
     _default.set(manager)
 
 
-def _plugins_of(config: Xcorecfg) -> PluginHost:
+def plugins_of(config: Xcorecfg) -> PluginHost:
+    """Return the plugins that *config* names, not loaded yet."""
     folder = config.resolve(config.manager.tasks_directory)
     return PluginHost(config.folder, folder, config.plugins)
 

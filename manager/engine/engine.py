@@ -102,6 +102,7 @@ class Engine:
         )
         self._last_turn = clock.monotonic()
         self._thread: threading.Thread | None = None
+        self._in_haste = False
 
     def start(self, definitions: Sequence[TaskDefinition]) -> None:
         """Join the ledger, recover what was cut off, bind *definitions*, and begin.
@@ -183,12 +184,17 @@ class Engine:
         self._wait_until_idle(self._settings.grace if grace is None else grace)
         for live in self._execution.live():
             self._execution.ask_to_end(live, Reason.INTERRUPTED)
+        self._in_haste = False
         self._wait_until_idle(_UNWIND)
         self.state = EngineState.STOPPED
         self._wakeup.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(_UNWIND.total_seconds())
         self._leave()
+
+    def hurry(self) -> None:
+        """Let a stop that is under way wait no longer for running tasks; safe in a signal."""
+        self._in_haste = True
 
     def step(self) -> None:
         """Do everything that is to be done now.
@@ -262,7 +268,7 @@ class Engine:
     def _wait_until_idle(self, limit: timedelta) -> None:
         end = self._clock.monotonic() + limit.total_seconds()
         never = threading.Event()
-        while not self._cycle.is_idle and self._clock.monotonic() < end:
+        while not (self._cycle.is_idle or self._in_haste) and self._clock.monotonic() < end:
             self._wakeup.set()
             self._clock.wait(never, _GLANCE)
 

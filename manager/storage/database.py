@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from core.errors import LedgerError
-from manager.storage.migration import migrate, stored_version
+from manager.storage.migration import REVISIONS, migrate, stored_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +85,24 @@ class Database:
         except BaseException:
             self.close()
             raise
+
+    def open_reading(self) -> bool:
+        """Open a database that exists for reading alone; tell whether there is one.
+
+        Raises:
+            LedgerError: it cannot serve, or its schema is older than this release reads.
+        """
+        if self.path is None or not self.path.exists():
+            return False
+        version = _inspect(self.path, self.label)
+        if version is None:
+            return False
+        if version != REVISIONS[-1]:
+            raise LedgerError(
+                self.label, f"its schema is revision {version}; 'taskrack run' brings it up to date"
+            )
+        self._readers = self._engine(writes=False)
+        return True
 
     def _connect(self) -> None:
         self._writers = self._engine(writes=True)
@@ -175,8 +193,8 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _inspect(path: Path, label: str) -> None:
-    """Refuse a file that is no database of ours, without opening it as one."""
+def _inspect(path: Path, label: str) -> str | None:
+    """Refuse a file that is no database of ours; return the revision of one that is."""
     if path.is_dir():
         raise LedgerError(label, f"{path} is a folder; name a file in database.url")
     if not path.parent.is_dir():
@@ -185,15 +203,14 @@ def _inspect(path: Path, label: str) -> None:
         with path.open("rb") as file:
             head = file.read(len(_MAGIC))
     except FileNotFoundError:
-        return
+        return None
     except OSError as error:
         raise LedgerError(
             label, f"it cannot be read ({error.strerror}); check its rights"
         ) from error
     if head and head != _MAGIC:
         raise LedgerError(label, f"{path} is not a SQLite database; name another file")
-    if head:
-        stored_version(path, label)
+    return stored_version(path, label) if head else None
 
 
 _HINTS: Final = (

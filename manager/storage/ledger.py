@@ -61,6 +61,10 @@ class SqlLedger:
         """
         self._database.open()
 
+    def open_reading(self) -> bool:
+        """Open a database that exists for reading alone; tell whether there is one."""
+        return self._database.open_reading()
+
     def close(self) -> None:
         """Let go of the database; calling it again is harmless."""
         self._database.close()

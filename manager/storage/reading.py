@@ -51,7 +51,7 @@ class Reading:
             open_runs = open_runs.where(runs.c.task_id == task_id)
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
-            busy = _busiest(connection.execute(open_runs).tuples().all())
+            busy = _busiest(connection.execute(open_runs).all())
             alive = connection.execute(select(nodes.c.id).where(nodes.c.state == "alive"))
             living = set(alive.scalars())
         return [_task_read(row, busy.get(row["id"]), living) for row in rows]
@@ -84,6 +84,12 @@ class Reading:
             rows = connection.execute(query).mappings().all()
         return [run_read(run_of(row)) for row in rows]
 
+    def is_heard(self, now: datetime) -> bool:
+        """Tell whether a container is alive that follows orders."""
+        living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > now)
+        with self._database.read() as connection:
+            return connection.execute(living.limit(1)).first() is not None
+
     def nodes(self) -> list[NodeRead]:
         """Return the nodes that are known, the latest first."""
         with self._database.read() as connection:
@@ -101,7 +107,7 @@ class Reading:
         running = func.coalesce(func.sum(case((IS_RUNNING, 1), else_=0)), 0)
         with self._database.read() as connection:
             query = select(func.count(), running).select_from(runs).where(IS_OPEN)
-            total, busy = connection.execute(query).tuples().one()
+            total, busy = connection.execute(query).one()
         return total - busy, busy
 
     def statistics(self, start: datetime, end: datetime) -> PeriodStatistics:
@@ -128,7 +134,7 @@ class Reading:
         failing = failing.order_by(runs.c.id.desc()).limit(100)
         with self._database.read() as connection:
             each = connection.execute(per_task).mappings().all()
-            counts = dict(connection.execute(per_hour).tuples().all())
+            counts = dict(connection.execute(per_hour).all())
             failures = connection.execute(failing).mappings().all()
         hours = range(max(1, -(-(end - start) // _HOUR)))
         return PeriodStatistics(

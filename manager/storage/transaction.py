@@ -215,7 +215,7 @@ class SqlTransaction:
             )
             if running:
                 query = query.where(IS_RUNNING)
-            found.update(dict(self._connection.execute(query).tuples().all()))
+            found.update(dict(self._connection.execute(query).all()))
         return found
 
     def _replace(self, won: Sequence[Firing]) -> None:

@@ -10,7 +10,6 @@ from loggers import is_configured_by_application, setup_logging
 from manager.engine import Engine, EngineSettings
 from manager.executors import LoopExecutor, ThreadExecutor
 from manager.scheduling import ApsTimetable, build_trigger
-from manager.storage import Database, SqlLedger
 from manager.task.drafting import Drafter
 
 if TYPE_CHECKING:
@@ -18,25 +17,7 @@ if TYPE_CHECKING:
     from core.clock import Clock
     from core.ports import Lifecycle
     from core.registry import Registry
-
-
-def build_ledger(config: Xcorecfg) -> SqlLedger:
-    """Return the ledger of *config*, not opened yet.
-
-    Raises:
-        LedgerError: ``database.url`` names nothing that can serve.
-    """
-    section = config.database
-    return SqlLedger(
-        Database(
-            config.database_url,
-            synchronous=section.synchronous,
-            pool_size=section.pool_size,
-            max_overflow=section.max_overflow,
-            pool_timeout=section.pool_timeout,
-            echo=section.echo,
-        )
-    )
+    from manager.storage import SqlLedger
 
 
 def build_drafter(config: Xcorecfg) -> Drafter:

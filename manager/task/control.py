@@ -34,6 +34,11 @@ class Control:
         self._actor = actor
         self._ids = RunIds()
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether a container runs that will follow orders."""
+        return self._ledger.reading.is_heard(self._clock.now())
+
     def task(self, task_id: str) -> TaskRead:
         """Return a task.
 

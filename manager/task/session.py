@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 from loggers import get_logger
 from manager.engine.engine import EngineState
 from manager.schemas.reading import HealthRead, PoolRead
-from manager.task.assembly import build_drafter, build_engine, build_ledger
+from manager.task.access import build_ledger
+from manager.task.assembly import build_drafter, build_engine
 from manager.task.control import Control
 from manager.task.discovery import discover
 from manager.task.silence import Silence

@@ -1,0 +1,6 @@
+"""``python -m manager`` is ``taskrack``."""
+
+from manager.cli import main
+
+if __name__ == "__main__":
+    main()
