@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import timedelta
 from functools import partial
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.policy import CatchUp, Delivery, OverlapPolicy, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
 DEFAULT_RETRIES: Final = 3
 DEFAULT_TIMEOUT: Final = timedelta(seconds=300)
@@ -90,8 +91,9 @@ class TaskDefinition:
     @property
     def fingerprint(self) -> str:
         """A hash of everything that was written, equal where nothing changed."""
-        written = {name: repr(getattr(self, name)) for name in DATA_FIELDS | {"func_path"}}
-        return hashlib.sha256(json.dumps(written, sort_keys=True).encode()).hexdigest()
+        written = {name: getattr(self, name) for name in DATA_FIELDS | {"func_path"}}
+        text = json.dumps(written, sort_keys=True, default=_written)
+        return hashlib.sha256(text.encode()).hexdigest()
 
     def amended(self, call: TaskDefinition) -> TaskDefinition:
         """Return this definition with the options that *call* wrote out for the same function."""
@@ -111,8 +113,17 @@ EDITABLE: Final = frozenset(
 """The options that an operator may override on a running container."""
 
 
+def _written(value: object) -> object:
+    """Return *value* as JSON can write it, in the same words in every process."""
+    if isinstance(value, RetryPolicy | OverlapPolicy):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return dict(value) if isinstance(value, Mapping) else str(value)
+
+
 def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function inside partials and behind bound methods' ``__func__``."""
+    """Return the function inside partials."""
     while isinstance(func, partial):
         func = func.func
     return func
@@ -122,7 +133,7 @@ def is_coroutine_function(func: Callable[..., Any]) -> bool:
     """Tell whether calling *func* gives a coroutine; looks through partials and ``__call__``."""
     inner = innermost(func)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
-        getattr(inner, "__call__", None),  # noqa: B004 - the method itself is asked
+        getattr(type(inner), "__call__", None),  # noqa: B004 - the method itself is asked
     )
 
 

@@ -135,7 +135,7 @@ class LedgerTransaction(Protocol):
         ...
 
     def release(self, runs: Sequence[Run], now: datetime) -> None:
-        """Give running runs back: pending, or lost, as their state says."""
+        """Give running runs back in the state that each carries, with a row for the attempt."""
         ...
 
 
@@ -167,7 +167,7 @@ class Ledger(Protocol):
         ...
 
     def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
-        """Return the nodes that count as alive, and whether the lease of each has run out."""
+        """Return the nodes that count as alive or hold runs, and whether each lease has run out."""
         ...
 
     def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
@@ -191,8 +191,8 @@ class Ledger(Protocol):
         """Return the tasks that were changed after *revision*, oldest change first."""
         ...
 
-    def to_cancel(self, node_id: str) -> list[str]:
-        """Return the runs of a node that somebody asked to cancel."""
+    def to_cancel(self, node_id: str) -> list[tuple[str, Reason]]:
+        """Return the runs of a node that somebody asked to cancel, each with the reason."""
         ...
 
     def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,12 +102,19 @@ def _patience(catch_up: CatchUp, grace: timedelta | None) -> timedelta:
 
 
 def _latest_of(trigger: Trigger, after: datetime, until: datetime) -> tuple[datetime, ...]:
-    found: list[datetime] = []
-    instant = trigger.next_after(after)
+    """Return the last hundred occurrences in ``(after, until]``, without walking all of them."""
+    back, start = PUNCTUAL, after
+    while until - back > after:
+        if trigger.last_until(until, until - back)[1] >= CATCH_UP_LIMIT:
+            start = until - back
+            break
+        back *= 2
+    found: deque[datetime] = deque(maxlen=CATCH_UP_LIMIT)
+    instant = trigger.next_after(start)
     while instant is not None and instant <= until:
         found.append(instant)
         instant = trigger.next_after(instant)
-    return tuple(found[-CATCH_UP_LIMIT:])
+    return tuple(found)
 
 
 def _before(trigger: Trigger, cursor: datetime, fire: tuple[datetime, ...]) -> datetime | None:

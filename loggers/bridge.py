@@ -29,7 +29,7 @@ _OWN_ATTRIBUTES: Final = frozenset(
 )
 
 
-class Origin(NamedTuple):
+class CallSite(NamedTuple):
     """Where a line was logged: the file's full path, the line, the function."""
 
     path: str
@@ -41,7 +41,7 @@ def standard_record(
     standard: logging.Logger,
     level: int,
     message: str,
-    origin: Origin,
+    origin: CallSite,
     exc_info: ExcInfo | None,
     extra: Mapping[str, object],
 ) -> logging.LogRecord:
@@ -127,7 +127,7 @@ class Mirror:
         standard = logging.getLogger(mine["name"])
         caught = mine["exception"]
         exception = (caught.type, caught.value, caught.traceback) if caught else None
-        origin = Origin(mine["file"].path, mine["line"], mine["function"])
+        origin = CallSite(mine["file"].path, mine["line"], mine["function"])
         record = standard_record(
             standard,
             mine["level"].no,

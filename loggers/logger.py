@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from loguru import logger as loguru_logger
 
-from loggers.bridge import Origin, real_exception, standard_record
+from loggers.bridge import CallSite, real_exception, standard_record
 from loggers.context import current_log_context
 from loggers.levels import LEVELS, level_number, loguru_level
 from loggers.messages import compose
@@ -145,7 +145,7 @@ class Logger:
     ) -> None:
         path, line, function, _ = self._standard.findCaller(stacklevel=depth + 1)
         extra = {**current_log_context(), **self._bound, **fields}
-        origin = Origin(path, line, function)
+        origin = CallSite(path, line, function)
         self._standard.handle(
             standard_record(self._standard, level, text, origin, exception, extra),
         )

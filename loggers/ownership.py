@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, cast
 
 from loguru import logger as loguru_logger
 
@@ -13,12 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from typing import TextIO
 
-    from loggers.bridge import Entrance, Mirror
+    from loguru import Record
+
     from loggers.sinks import Outlet
 
 # Handlers of test tools listen in; that they are there does not mean that an application set
 # up logging.
 _LISTENERS: Final = frozenset({"_pytest.logging", "unittest._log"})
+
+
+class Echoing(Protocol):
+    """A sink that may hear again what it has just said."""
+
+    def is_echo(self, record: Record) -> bool:
+        """Tell whether the record is what it sent just now."""
+        ...
 
 
 class Route(NamedTuple):
@@ -60,8 +69,8 @@ class Ownership:
     lock: threading.RLock = field(default_factory=threading.RLock)
     level: int = 0
     outlet: tuple[Outlet, int] | None = None
-    mirror: tuple[Mirror, int] | None = None
-    entrance: Entrance | None = None
+    mirror: tuple[Echoing, int] | None = None
+    entrance: logging.Handler | None = None
     root_level_before: int | None = None
     root_level_set: int | None = None
     default_id: int = 0

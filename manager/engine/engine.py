@@ -123,6 +123,7 @@ class Engine:
         self._execution.start()
         self._timetable.start(lambda _schedule: self._wakeup.set())
         self.state = EngineState.RUNNING
+        self.step()
         self._thread = threading.Thread(target=self._serve, name="taskrack-engine", daemon=True)
         self._thread.start()
 

@@ -129,19 +129,26 @@ def parse_definition(data: Mapping[Any, Any]) -> tuple[DefinitionModel | None, l
     try:
         return DefinitionModel.model_validate(dict(data)), []
     except ValidationError as error:
-        found: dict[str, Problem] = {}
-        for detail in error.errors(include_url=False):
-            problem = _problem(detail, data)
-            found.setdefault(problem.where, problem)
-        return None, list(found.values())
+        return None, problems_of(error, data, DefinitionModel)
 
 
-def _problem(detail: ErrorDetails, data: Mapping[str, Any]) -> Problem:
+def problems_of(
+    error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
+) -> list[Problem]:
+    """Return what is wrong with *data*, meant for *model*, one problem a key."""
+    found: dict[str, Problem] = {}
+    for detail in error.errors(include_url=False):
+        problem = _problem(detail, data, model)
+        found.setdefault(problem.where, problem)
+    return list(found.values())
+
+
+def _problem(detail: ErrorDetails, data: Mapping[str, Any], model: type[BaseModel]) -> Problem:
     key, *rest = (str(part) for part in detail["loc"])
     inner = f"{key}.{rest[0]}" if rest else ""
     where = inner if inner in EXPECTED else key
     if detail["type"] == "extra_forbidden":
-        known = RetryModel if rest else DefinitionModel
+        known = RetryModel if rest else model
         hint = suggestion(rest[0] if rest else key, known.model_fields)
         names = ", ".join(sorted(known.model_fields))
         return Problem(inner or key, f"unknown key{hint or f'; known are {names}'}")

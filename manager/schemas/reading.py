@@ -10,13 +10,13 @@ from pydantic import BaseModel, ConfigDict
 from core.run import Cause, Reason, RunState, TaskState
 
 
-class Reading(BaseModel):
+class ReadModel(BaseModel):
     """Base of what is read: frozen, and built from rows that the ledger vouches for."""
 
     model_config = ConfigDict(frozen=True)
 
 
-class TaskRead(Reading):
+class TaskRead(ReadModel):
     """A task as it stands.
 
     Attributes:
@@ -58,7 +58,7 @@ class TaskRead(Reading):
     options: dict[str, Any]
 
 
-class AttemptRead(Reading):
+class AttemptRead(ReadModel):
     """An attempt that did not complete, or that was not the first of its run."""
 
     number: int
@@ -70,7 +70,7 @@ class AttemptRead(Reading):
     traceback: str | None
 
 
-class RunRead(Reading):
+class RunRead(ReadModel):
     """A run as it stands; ``attempts`` is filled where a single run was asked for."""
 
     id: str
@@ -93,7 +93,7 @@ class RunRead(Reading):
     attempts: tuple[AttemptRead, ...] = ()
 
 
-class NodeRead(Reading):
+class NodeRead(ReadModel):
     """One process of the container."""
 
     id: str
@@ -105,7 +105,7 @@ class NodeRead(Reading):
     heartbeat: datetime
 
 
-class PluginProblem(Reading):
+class PluginProblem(ReadModel):
     """One fault of a plugin: where it is, what it is, what to do."""
 
     file: str
@@ -125,7 +125,7 @@ class PluginProblem(Reading):
         return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
 
 
-class PluginRead(Reading):
+class PluginRead(ReadModel):
     """A plugin as it was at the last start of a container."""
 
     name: str
@@ -135,7 +135,7 @@ class PluginRead(Reading):
     loaded_at: datetime | None = None
 
 
-class PoolRead(Reading):
+class PoolRead(ReadModel):
     """How full an executor is; ``leaked`` names tasks whose call outlived its time limit."""
 
     lane: str
@@ -144,7 +144,7 @@ class PoolRead(Reading):
     leaked: tuple[str, ...]
 
 
-class HealthRead(Reading):
+class HealthRead(ReadModel):
     """How a container is.
 
     Attributes:
@@ -165,7 +165,7 @@ class HealthRead(Reading):
     pools: tuple[PoolRead, ...]
 
 
-class TaskStatistics(Reading):
+class TaskStatistics(ReadModel):
     """What the runs of one task came to in a period; durations in seconds."""
 
     task_id: str
@@ -176,7 +176,7 @@ class TaskStatistics(Reading):
     longest: float | None
 
 
-class PeriodStatistics(Reading):
+class PeriodStatistics(ReadModel):
     """What all runs came to in ``[start, end)``; ``hours`` counts starts, hour by hour."""
 
     start: datetime

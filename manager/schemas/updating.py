@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError
 
 from configurations.fields import Whole
-from manager.schemas.definition import Seconds, Word
+from core.errors import DefinitionError
+from manager.schemas.definition import Seconds, Word, problems_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class TaskCreate(BaseModel):
@@ -42,3 +46,17 @@ class TaskUpdate(BaseModel):
     max_retries: Annotated[Whole, Field(ge=0, le=1_000)] | None = None
     timeout: Seconds | None = None
     priority: Annotated[int, Strict(), Field(ge=-1_000, le=1_000)] | None = None
+
+
+def parse_update(task_id: str, given: TaskUpdate | Mapping[str, Any]) -> TaskUpdate:
+    """Return *given* as a change of *task_id*.
+
+    Raises:
+        DefinitionError: it does not validate; every problem is named.
+    """
+    if isinstance(given, TaskUpdate):
+        return given
+    try:
+        return TaskUpdate.model_validate(dict(given))
+    except ValidationError as error:
+        raise DefinitionError(f"task {task_id!r}", problems_of(error, given, TaskUpdate)) from None

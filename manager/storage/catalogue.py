@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 
     from core.ports import StoredTask
 
-SCHEDULE: Final = ("trigger", "trigger_args", "timezone")
+SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
 """The columns that say when a task is due; a change of them moves the cursor to now."""
+_CHUNK: Final = 500
+_LATEST: Final = select(func.coalesce(func.max(tasks.c.revision), 0))
 _NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
 _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
@@ -34,6 +36,7 @@ _REWRITE: Final = (
             "overrides": bindparam("new_overrides"),
             "cursor": bindparam("new_cursor"),
             "removed": False,
+            "revision": bindparam("new_revision"),
             "node": bindparam("new_node"),
         }
     )
@@ -48,11 +51,14 @@ class Catalogue:
 
     def stored(self, task_ids: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
         """Return the rows of tasks, of all or of *task_ids*, removed ones included."""
-        query = select(tasks)
-        if task_ids is not None:
-            query = query.where(tasks.c.id.in_(task_ids))
-        rows = self._connection.execute(query).mappings()
-        return {row["id"]: dict(row) for row in rows}
+        if task_ids is None:
+            rows = self._connection.execute(select(tasks)).mappings()
+            return {row["id"]: dict(row) for row in rows}
+        found: dict[str, Mapping[str, Any]] = {}
+        for start in range(0, len(task_ids), _CHUNK):
+            query = select(tasks).where(tasks.c.id.in_(task_ids[start : start + _CHUNK]))
+            found |= {row["id"]: dict(row) for row in self._connection.execute(query).mappings()}
+        return found
 
     def bind(
         self, rows: Sequence[Mapping[str, Any]], node: str, now: datetime
@@ -70,9 +76,13 @@ class Catalogue:
             self._connection.execute(insert(tasks), fresh)
         bound = {row["id"]: stored_task_of(row, fresh=True) for row in fresh}
         changes: list[dict[str, Any]] = []
+        revision = 0
         for row in rows:
             if row["id"] in known:
                 stands = self._rebound(known[row["id"]], row, now)
+                if known[row["id"]]["removed"]:
+                    revision = max(revision, self._connection.scalar(_LATEST)) + 1
+                    stands["revision"] = revision
                 bound[row["id"]] = stored_task_of(stands)
                 if stands != known[row["id"]] or stands["node"] != node:
                     changes.append(_change(stands, node))
@@ -129,7 +139,9 @@ class Catalogue:
             update(runs).where(IS_WAITING, of_task).values(**final, finished_at=now)
         )
         self._connection.execute(
-            update(runs).where(IS_RUNNING, of_task).values(cancel_requested=True)
+            update(runs)
+            .where(IS_RUNNING, of_task)
+            .values(cancel_requested=True, reason=Reason.REMOVED.value)
         )
 
     def changed_since(self, revision: int) -> list[dict[str, Any]]:
@@ -159,7 +171,7 @@ class Catalogue:
 
 
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:
-    change = {f"new_{name}": stands[name] for name in (*_WRITTEN, "overrides", "cursor")}
+    change = {f"new_{name}": stands[name] for name in (*_WRITTEN, "overrides", "cursor", "revision")}
     return change | {"task": stands["id"], "new_node": node}
 
 

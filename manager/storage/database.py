@@ -13,6 +13,7 @@ from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from core.errors import LedgerError
+from manager.storage.faults import explained
 from manager.storage.migration import REVISIONS, migrate, stored_version
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class Database:
             self._connect()
         except SQLAlchemyError as error:
             self.close()
-            raise LedgerError(self.label, _explained(error)) from error
+            raise LedgerError(self.label, explained(error)) from error
         except BaseException:
             self.close()
             raise
@@ -132,7 +133,7 @@ class Database:
             with self._memory_lock, self._writer.begin():
                 yield self._writer
         except SQLAlchemyError as error:
-            raise LedgerError(self.label, _explained(error)) from error
+            raise LedgerError(self.label, explained(error)) from error
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -151,7 +152,7 @@ class Database:
                 with self._readers.connect() as connection:
                     yield connection
         except SQLAlchemyError as error:
-            raise LedgerError(self.label, _explained(error)) from error
+            raise LedgerError(self.label, explained(error)) from error
 
     def _engine(self, *, writes: bool) -> Engine:
         options: dict[str, Any] = {"echo": self._echo}
@@ -211,22 +212,3 @@ def _inspect(path: Path, label: str) -> str | None:
     if head and head != _MAGIC:
         raise LedgerError(label, f"{path} is not a SQLite database; name another file")
     return stored_version(path, label) if head else None
-
-
-_HINTS: Final = (
-    ("readonly", "it is read-only; make the file and its folder writable"),
-    ("unable to open", "it cannot be opened; check that its folder exists and is writable"),
-    ("locked", "another process holds it locked; stop that process, or wait"),
-    ("malformed", "the file is damaged; restore a backup, or move it away to start anew"),
-    ("not a database", "the file is not a SQLite database; name another file"),
-    ("full", "the disk is full; make room"),
-    ("disk i/o", "the disk failed; check it"),
-)
-
-
-def _explained(error: SQLAlchemyError) -> str:
-    said = str(getattr(error, "orig", None) or error).splitlines()[0]
-    for sign, hint in _HINTS:
-        if sign in said.lower():
-            return f"{hint} ({said})"
-    return said

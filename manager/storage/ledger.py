@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 
 from core.ports import Node
 from core.run import Reason, RunState
@@ -28,6 +28,7 @@ from manager.storage.transaction import SqlTransaction
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
@@ -52,6 +53,11 @@ class SqlLedger:
     def label(self) -> str:
         """The database's URL without its password."""
         return self._database.label
+
+    @property
+    def path(self) -> Path | None:
+        """The database's file, or ``None`` for a database in memory."""
+        return self._database.path
 
     def open(self) -> None:
         """Open or create the database.
@@ -90,10 +96,12 @@ class SqlLedger:
         return self._recorder.write(lambda link: Membership(link).bury(node_ids, now, rerun=rerun))
 
     def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
-        """Return the nodes that count as alive, and whether the lease of each has run out."""
+        """Return the nodes that count as alive or hold runs, and whether each lease has run out."""
         columns = [nodes.c[each.name] for each in fields(Node)]
         with self._database.read() as connection:
-            query = select(*columns, nodes.c.lease_until).where(nodes.c.state == "alive")
+            holds = nodes.c.id.in_(select(runs.c.node).where(IS_RUNNING))
+            living = or_(nodes.c.state == "alive", holds)
+            query = select(*columns, nodes.c.lease_until).where(living)
             rows = [dict(row) for row in connection.execute(query).mappings()]
         return [(Node(**row), until < now) for row in rows for until in [row.pop("lease_until")]]
 
@@ -123,13 +131,14 @@ class SqlLedger:
             rows = Catalogue(connection).changed_since(revision)
         return [stored_task_of(row) for row in rows]
 
-    def to_cancel(self, node_id: str) -> list[str]:
-        """Return the runs of a node that somebody asked to cancel."""
-        query = select(runs.c.id).where(
+    def to_cancel(self, node_id: str) -> list[tuple[str, Reason]]:
+        """Return the runs of a node that somebody asked to cancel, each with the reason."""
+        query = select(runs.c.id, runs.c.reason).where(
             IS_RUNNING, runs.c.node == node_id, runs.c.cancel_requested.is_(True)
         )
         with self._database.read() as connection:
-            return list(connection.execute(query).scalars())
+            rows = connection.execute(query).tuples().all()
+        return [(run_id, Reason(reason or Reason.REQUESTED)) for run_id, reason in rows]
 
     def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:
         """Return, by lane, how many runs may start at *now* and when the next later one may."""

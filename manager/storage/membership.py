@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import insert, select, update
 
 from core.policy import Delivery
-from core.run import Attempt, Reason, Run, RunState
-from manager.storage.rows import attempt_row, run_of
-from manager.storage.tables import IS_RUNNING, attempts, nodes, runs, tasks
+from core.run import Reason, Run, RunState
+from manager.storage.rows import run_of
+from manager.storage.tables import IS_RUNNING, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
 
 if TYPE_CHECKING:
@@ -66,7 +66,8 @@ class Membership:
         """Enter nodes as dead and decide what becomes of the runs that they held.
 
         A run goes back to ``PENDING`` if its task is delivered at least once and *rerun* is on,
-        else it is ``LOST``; after three deaths under it, it is ``FAILED``.
+        else it is ``LOST``; after three deaths under it, it is ``FAILED``. One that was to be
+        cancelled is.
 
         Returns:
             The runs as they now stand.
@@ -78,17 +79,25 @@ class Membership:
             .where(IS_RUNNING, runs.c.node.in_(node_ids))
         )
         left: list[Run] = []
-        marks: list[dict[str, Any]] = []
         for row in self._connection.execute(query).mappings().all():
             columns = dict(row)
             options = columns.pop("options") or {}
+            cancelled = columns["cancel_requested"]
             run = run_of(columns)
-            left.append(_after_crash(run, options, rerun=rerun))
-            marks.append(attempt_row(_crash_of(run, now)))
-        if marks:
-            self._connection.execute(insert(attempts), marks)
+            left.append(_ended(run) if cancelled else _after_crash(run, options, rerun=rerun))
         SqlTransaction(self._connection).release(left, now)
         return left
+
+
+def _ended(run: Run) -> Run:
+    text = f"the process of node {run.node} died"
+    return replace(
+        run,
+        state=RunState.CANCELLED,
+        reason=run.reason or Reason.REQUESTED,
+        crashes=run.crashes + 1,
+        error=text,
+    )
 
 
 def _after_crash(run: Run, options: dict[str, Any], *, rerun: bool) -> Run:
@@ -99,16 +108,3 @@ def _after_crash(run: Run, options: dict[str, Any], *, rerun: bool) -> Run:
         text = f"its process died {run.crashes} times under it"
         return replace(run, state=RunState.FAILED, error=text)
     return replace(run, state=RunState.PENDING, error=f"the process of node {run.node} died")
-
-
-def _crash_of(run: Run, now: datetime) -> Attempt:
-    return Attempt(
-        run_id=run.id,
-        number=run.attempt,
-        token=run.token,
-        node=run.node,
-        started_at=run.started_at,
-        finished_at=now,
-        outcome="crash",
-        error=f"the process of node {run.node} died",
-    )

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from core.errors import LedgerError
+from manager.storage.faults import explained
 from manager.storage.tables import metadata
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def stored_version(path: Path, label: str) -> str | None:
         finally:
             connection.close()
     except sqlite3.Error as error:
-        raise LedgerError(label, f"it cannot be read ({error}); restore a backup") from error
+        raise LedgerError(label, explained(error)) from error
 
 
 def _checked(connection: sqlite3.Connection, label: str) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from core.errors import TaskrackError
@@ -54,10 +55,22 @@ class Recorder:
         self._queue.append(entry)
         with self._leader:
             if not entry.settled:
-                self._commit(self._drained(entry))
+                self._lead(entry)
         if entry.failure is not None:
             raise entry.failure
         return entry.value
+
+    def _lead(self, own: _Entry[Any]) -> None:
+        """Commit for all that queued up; where one of them raises what it should not, for *own*.
+
+        The others find their work undone when their turn comes, and commit it themselves.
+        """
+        entries = self._drained(own)
+        if len(entries) > 1:
+            with suppress(Exception):  # whose fault it is will show when each commits alone
+                self._commit(entries)
+        if not own.settled:
+            self._commit([own])
 
     def _drained(self, own: _Entry[Any]) -> list[_Entry[Any]]:
         """Take what is queued; *own* may have been taken by a leader that did not survive."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from sqlalchemy import bindparam, case, func, insert, literal, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.ports import Fired
-from core.run import Reason, RunState, check_transition
+from core.run import Attempt, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs, tasks
 
@@ -164,7 +165,10 @@ class SqlTransaction:
         return held
 
     def release(self, given: Sequence[Run], now: datetime) -> None:
-        """Give running runs back under their tokens, in the state that each carries."""
+        """Give running runs back under their tokens, in the state that each carries.
+
+        The attempt that was cut off gets its row.
+        """
         for run in given:
             check_transition(RunState.RUNNING, run.state)
             values = {
@@ -178,8 +182,10 @@ class SqlTransaction:
                 "earliest": now,
                 "at": now if run.state.is_final else None,
             }
-            changed = self._connection.execute(_RELEASE, values).rowcount == 1
-            if changed and run.state.is_final:
+            if self._connection.execute(_RELEASE, values).rowcount == 0:
+                continue
+            self._connection.execute(insert(attempts), attempt_row(_cut_off(run, now)))
+            if run.state.is_final:
                 final = {"task": run.task_id, "after": run.state.value}
                 self._connection.execute(_COUNT, final)
 
@@ -220,7 +226,7 @@ class SqlTransaction:
 
     def _replace(self, won: Sequence[Firing]) -> None:
         """Ask the open runs of tasks that are to be replaced to make room."""
-        ids = [firing.task_id for firing in won if firing.replace and firing.runs]
+        ids = [each.task_id for each in won if each.replace and _wants_to_run(each)]
         for start in range(0, len(ids), _CHUNK):
             chunk = runs.c.task_id.in_(ids[start : start + _CHUNK])
             self._connection.execute(
@@ -245,8 +251,9 @@ class SqlTransaction:
             .order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
             .limit(limit)
         )
-        if blocked:
-            query = query.where(runs.c.task_id.not_in(sorted(blocked)))
+        if blocked:  # as one variable, however many they are
+            listed = func.json_each(json.dumps(sorted(blocked))).table_valued("value")
+            query = query.where(runs.c.task_id.not_in(select(listed.c.value)))
         return [(run_id, task_id) for run_id, task_id in self._connection.execute(query)]
 
     def _started(self, run_id: str, wish: Claim) -> list[Run]:
@@ -269,6 +276,23 @@ class SqlTransaction:
             "at": run.finished_at,
         }
         return self._connection.execute(_END, values).rowcount == 1
+
+
+def _wants_to_run(firing: Firing) -> bool:
+    return any(not run.state.is_final for run in firing.runs)
+
+
+def _cut_off(run: Run, now: datetime) -> Attempt:
+    return Attempt(
+        run_id=run.id,
+        number=run.attempt,
+        token=run.token,
+        node=run.node,
+        started_at=run.started_at,
+        finished_at=now,
+        outcome=str(run.reason or run.state),
+        error=run.error,
+    )
 
 
 def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:

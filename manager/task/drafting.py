@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
-from core.definition import DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
+from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem, TriggerError
 from core.policy import Backoff, CatchUp, Delivery, Overlap, OverlapPolicy, RetryPolicy
 from manager.scheduling import checked_arguments
 from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from manager.schemas.definition import DefinitionModel, RetryModel
-
-_DEFAULTED: Final = ("name", "description", "timezone")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +62,25 @@ class Drafter:
         return self._definition(model, arguments, plugin, source, called=called), (
             model.replace_existing
         )
+
+    def draft_call(
+        self, func: Callable[..., Any], trigger: str, task_id: str, given: Mapping[str, Any]
+    ) -> tuple[TaskDefinition, bool]:
+        """Return what a call of ``add_task`` writes: options and trigger arguments mixed.
+
+        Raises:
+            DefinitionError: it does not validate; every problem is named.
+        """
+        options = {name: value for name, value in given.items() if name in OPTIONS}
+        arguments = {name: value for name, value in given.items() if name not in OPTIONS}
+        nested = arguments.pop("trigger_args", {})
+        if isinstance(nested, dict):
+            nested = nested | arguments
+        data = {"id": task_id, "func": func, "trigger": trigger, "trigger_args": nested}
+        frame = sys._getframe(2)  # noqa: SLF001 - the only way to name who called add_task
+        place = f"add_task({task_id!r}) in {frame.f_code.co_filename}:{frame.f_lineno}"
+        plugin = getattr(func, "__module__", None) or APPLICATION
+        return self.draft(data | options, plugin=plugin, source=place, called=True)
 
     def _arguments(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
         """Return the trigger's arguments in their JSON form, or what is wrong with them."""

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from core.definition import TaskDefinition
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead
-    from manager.task.taskmanager import TaskManager
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +39,7 @@ class Inspection:
         return not any(plugin.problems for plugin in self.plugins)
 
 
-def inspect(config: Xcorecfg, host: PluginHost, manager: TaskManager, clock: Clock) -> Inspection:
+def inspect(config: Xcorecfg, host: PluginHost, manager: object, clock: Clock) -> Inspection:
     """Load the plugins of *host* and validate what they offer; nothing is stored or started.
 
     Args:

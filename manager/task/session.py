@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from core.registry import Registry
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead
-    from manager.task.taskmanager import TaskManager
 
 _log = get_logger("taskrack")
 _STALLED: Final = timedelta(seconds=5)
@@ -47,7 +46,7 @@ class Session:
         """Whether the engine takes on work."""
         return self.engine.state is EngineState.RUNNING
 
-    def prepare(self, registry: Registry, manager: TaskManager) -> None:
+    def prepare(self, registry: Registry, manager: object) -> None:
         """Open the ledger and ask the plugins; nothing runs yet.
 
         Raises:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import sys
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations import Xcorecfg, load_config
 from core.clock import SystemClock
-from core.definition import APPLICATION
-from core.errors import DefinitionError, Problem, StateError
+from core.errors import StateError
 from core.registry import Registry
 from loggers import get_logger
-from manager.schemas.definition import OPTIONS
 from manager.schemas.reading import HealthRead
-from manager.schemas.updating import TaskUpdate
+from manager.schemas.updating import parse_update
 from manager.task.assembly import build_drafter, own_logging
 from manager.task.session import Session
 from manager.task.sketch import sketched
@@ -29,6 +26,7 @@ if TYPE_CHECKING:
     from core.run import RunState
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
+    from manager.schemas.updating import TaskUpdate
     from manager.storage import SqlLedger
 
 _log = get_logger("taskrack")
@@ -59,7 +57,8 @@ class TaskManager:
         self._config: Xcorecfg | None = None
         self._plugins = plugins
         self._clock = clock or SystemClock()
-        self._lock = threading.RLock()
+        self._lock = threading.RLock()  # of what is made when it is first needed
+        self._life = threading.RLock()  # of starting, stopping and adding
         self._registry: Registry | None = None
         self._session: Session | None = None
 
@@ -103,16 +102,10 @@ class TaskManager:
             TaskLimitError: it would be more than ``manager.max_tasks``.
             LedgerError: the container runs and the database did not take it.
         """
-        options = {name: kwargs.pop(name) for name in OPTIONS & set(kwargs)}
-        arguments = kwargs.pop("trigger_args", {}) | kwargs
-        data = {"id": id, "func": func, "trigger": trigger, "trigger_args": arguments, **options}
-        plugin = getattr(func, "__module__", None) or APPLICATION
-        definition, replaces = build_drafter(self.config).draft(
-            data, plugin=plugin, source=f"add_task({id!r}) in {_caller()}", called=True
-        )
-        with self._lock:
+        definition, replaces = build_drafter(self.config).draft_call(func, trigger, id, kwargs)
+        with self._life:
             definition = self._tasks().add(definition, replace_existing=replaces)
-            if self._session is not None:
+            if self.is_running and self._session is not None:
                 self._session.engine.admit([definition])
         found = self.get_task(id)
         return found if found is not None else sketched(definition)
@@ -171,7 +164,7 @@ class TaskManager:
             DefinitionError: the values do not make a task.
             StateError: the container is not started.
         """
-        wanted = change if change is not None else _update_of(task_id, values)
+        wanted = parse_update(task_id, change if change is not None else values)
         session = self._running()
         session.control.update(task_id, wanted)
         session.refresh(task_id)
@@ -267,7 +260,7 @@ class TaskManager:
             ConfigurationError: the settings cannot be used.
             LedgerError: the database cannot serve; its file is not touched.
         """
-        with self._lock:
+        with self._life:
             if self._session is not None:
                 _log.warning("start() was called again; the container runs already")
                 return
@@ -289,13 +282,14 @@ class TaskManager:
         Args:
             grace: Seconds that running tasks may take; ``manager.shutdown_grace`` where ``None``.
         """
-        with self._lock:
-            session = self._session
-            if session is None:
-                return
-            session.end(None if grace is None else timedelta(seconds=grace))
-            self._session = None
-            atexit.unregister(self._at_exit)
+        session = self._session
+        if session is None:
+            return
+        session.end(None if grace is None else timedelta(seconds=grace))
+        with self._life:
+            if self._session is session:
+                self._session = None
+                atexit.unregister(self._at_exit)
 
     def hurry(self) -> None:
         """Let a shutdown that is under way wait no longer for running tasks; safe in a signal."""
@@ -315,18 +309,3 @@ class TaskManager:
 
     def _at_exit(self) -> None:
         self.shutdown(_AT_EXIT.total_seconds())
-
-
-def _caller() -> str:
-    """Return ``file:line`` of the code that called ``add_task``."""
-    frame = sys._getframe(2)  # noqa: SLF001 - the documented way to name a caller
-    return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-
-
-def _update_of(task_id: str, values: dict[str, Any]) -> TaskUpdate:
-    unknown = sorted(set(values) - set(TaskUpdate.model_fields))
-    if unknown:
-        known = ", ".join(TaskUpdate.model_fields)
-        problems = [Problem(name, f"unknown option; known are {known}") for name in unknown]
-        raise DefinitionError(f"task {task_id!r}", problems)
-    return TaskUpdate.model_validate(values)
