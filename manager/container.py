@@ -7,12 +7,15 @@ import threading
 from typing import TYPE_CHECKING, Any, Self
 
 from configurations import Xcorecfg, load_config
+from loggers import get_logger
 from manager.plugins import PluginHost
 from manager.task.taskmanager import TaskManager
 
 if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
+
+_log = get_logger("taskrack")
 
 
 class _Default:
@@ -132,6 +135,9 @@ def set_default_manager(manager: Manager | None) -> None:
 def plugins_of(config: Xcorecfg) -> PluginHost:
     """Return the plugins that *config* names, not loaded yet."""
     folder = config.resolve(config.manager.tasks_directory)
+    asked = config.describe()["manager.tasks_directory"].origin != "default"
+    if asked and not folder.is_dir():
+        _log.warning("no plugin file is loaded: tasks_directory %s does not exist", folder)
     return PluginHost(config.folder, folder, config.plugins)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from manager.cli import main
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
@@ -127,13 +131,13 @@ def build_project(page: Path, folder: Path) -> Path:
     return folder
 
 
-def started(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def started(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run *command* in *folder* without settings of this process, and return how it ended."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
     return subprocess.run(
         command,
         cwd=folder,
-        env=kept | {"PYTHONDONTWRITEBYTECODE": "1"},
+        env=kept | {"PYTHONDONTWRITEBYTECODE": "1"} | variables,
         capture_output=True,
         text=True,
         timeout=60,
@@ -175,3 +179,25 @@ def shows(heading: str, *seen: str) -> None:
         parts = re.split(r"<[a-z]+>", " ".join(sign.split()))
         pattern = re.compile(".+".join(map(re.escape, parts)))
         assert any(pattern.fullmatch(line) for line in lines), f"no line is {sign!r} in {lines}"
+
+
+def command(*words: str, code: int = 0) -> str:
+    """Call the command line in this process, expect *code*, and return what it printed.
+
+    The current folder is the project's; ``taskrack`` does the same in a process of its own.
+    """
+    printed = io.TextIOWrapper(io.BytesIO(), encoding="utf-8", write_through=True)
+    before, sys.argv = sys.argv, ["taskrack", *words]
+    try:
+        with redirect_stdout(printed), redirect_stderr(printed):
+            main()
+    except SystemExit as left:
+        found = left.code or 0
+    else:
+        found = 0
+    finally:
+        sys.argv = before
+    printed.seek(0)
+    text = printed.read()
+    assert found == code, text
+    return text

@@ -41,7 +41,7 @@ def run_now(
         if wait:
             run = _ended(control, run.id)
     if json:
-        print_json(run.model_dump(mode="json"))
+        print_json(run)
     else:
         typer.echo(f"{clean(task)}: run {run.id} {run.state.value}")
         if run.error:
@@ -66,7 +66,7 @@ def _set_pause(task: str, config: ConfigPath, *, json: bool, paused: bool) -> No
     with _control(config) as control:
         found: TaskRead = control.pause(task, paused=paused)
     if json:
-        print_json(found.model_dump(mode="json"))
+        print_json(found)
     else:
         typer.echo(f"{clean(task)}: {'paused' if paused else 'resumed'}")
 

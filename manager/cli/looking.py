@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,7 +34,7 @@ def list_(*, config: ConfigPath = None, json: AsJson = False) -> None:
         tasks, plugins = reading.tasks(), reading.plugins()
         alive = reading.is_heard(SystemClock().now())
     if json:
-        print_json([task.model_dump(mode="json") for task in tasks])
+        print_json(tasks)
     else:
         rows = [_task_row(task, chosen.timezone) for task in tasks]
         print_table(("task", "status", "last", "last run", "next run", "trigger", "plugin"), rows)
@@ -62,9 +63,7 @@ def show(
     found = tasks[0] if tasks else run
     shown: dict[str, Any] = {} if found is None else found.model_dump(mode="json")
     if json:
-        print_json(
-            shown | ({"runs": [each.model_dump(mode="json") for each in history]} if tasks else {})
-        )
+        print_json(shown | ({"runs": history} if tasks else {}))
         return
     for key, value in shown.items():
         _print_field(key, value)
@@ -100,11 +99,15 @@ _RUN_COLUMNS = ("run", "task", "state", "reason", "cause", "attempt", "due", "to
 
 @contextmanager
 def _reading(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa: ANN401 - a path or None
-    from manager.task.access import open_reading  # noqa: PLC0415 - help does not pay for a database
+    gc.disable()  # what is made here lives until the command ends, a second later
+    try:
+        from manager.task.access import open_reading  # noqa: PLC0415 - help does not pay for it
 
-    chosen = settings(config)
-    with open_reading(chosen) as reading:
-        yield chosen, reading
+        chosen = settings(config)
+        with open_reading(chosen) as reading:
+            yield chosen, reading
+    finally:
+        gc.enable()
 
 
 def _nothing(*, json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -11,6 +10,7 @@ from zoneinfo import ZoneInfo
 import typer
 
 from core.clock import SystemClock
+from manager.schemas.reading import as_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,10 +34,9 @@ COLOURS: Final[Mapping[str, str]] = {
 }
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - JSON is any
-    """Print *value* as JSON, indented for a terminal."""
-    indent = 2 if sys.stdout.isatty() else None
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+def print_json(value: object) -> None:
+    """Print *value*, which may hold what is read, as JSON in UTF-8, indented for a terminal."""
+    typer.echo(as_json(value, 2 if sys.stdout.isatty() else None))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -49,9 +49,11 @@ def run(*, config: ConfigPath = None) -> None:
 def check(*, config: ConfigPath = None, json: AsJson = False) -> None:
     """Validate settings and plugins without starting; exit 1 if anything is wrong."""
     from manager.container import Manager, plugins_of  # noqa: PLC0415 - as for run
+    from manager.task.access import build_ledger  # noqa: PLC0415 - the same
     from manager.task.inspection import inspect  # noqa: PLC0415 - the same
 
     chosen = settings(config)
+    build_ledger(chosen)  # refuses a URL that a start would refuse; opens nothing
     manager = Manager(chosen, default=False)
     found = inspect(chosen, plugins_of(chosen), manager.task_manager, SystemClock())
     hints = [f"{chosen.source or 'settings'}: {hint}" for hint in chosen.hints()]
@@ -113,6 +115,6 @@ def _as_json(found: Inspection, hints: list[str]) -> dict[str, Any]:
             }
             for definition, due in found.tasks
         ],
-        "plugins": [plugin.model_dump(mode="json") for plugin in found.plugins],
+        "plugins": found.plugins,
         "hints": hints,
     }

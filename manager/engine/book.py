@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from core.definition import TaskDefinition
     from core.ports import Timetable, TriggerFactory
     from core.trigger import Schedule, Trigger
+
+
+_SLACK: Final = 64
+"""So many outdated entries the heap may hold beyond one for each task."""
 
 
 @dataclass(slots=True)
@@ -25,6 +29,7 @@ class LiveTask:
         cursor: Occurrences up to here have been decided.
         next_run: The next occurrence; ``None`` while it is not timed, or where none is left.
         paused: Whether occurrences wait for a resume.
+        revision: Of the ledger's row that this was made from.
     """
 
     definition: TaskDefinition
@@ -34,6 +39,12 @@ class LiveTask:
     paused: bool
     schedule: Schedule
     trigger: Trigger
+    revision: int
+
+    @property
+    def id(self) -> str:
+        """Its definition's id."""
+        return self.definition.id
 
     @property
     def is_timed(self) -> bool:
@@ -63,14 +74,20 @@ class Book:
 
     def put(self, task: LiveTask) -> None:
         """Hold *task*, in the place of what was held under its id, and time it."""
-        self.remove(task.definition.id)
+        before = self._tasks.get(task.definition.id)
         self._tasks[task.definition.id] = task
         self._users[task.schedule] += 1
         self._triggers[task.schedule] = task.trigger
+        if before is not None:
+            self._release(before.schedule)
         self.retime(task)
 
     def retime(self, task: LiveTask) -> None:
         """Take note that ``task.next_run`` changed."""
+        if len(self._heap) > 2 * len(self._tasks) + _SLACK:
+            tasks = self._tasks.values()
+            self._heap = [(each.next_run, each.id) for each in tasks if each.next_run is not None]
+            heapq.heapify(self._heap)
         if task.next_run is not None:
             heapq.heappush(self._heap, (task.next_run, task.definition.id))
             self._timetable.watch(task.schedule, task.trigger)
@@ -78,12 +95,8 @@ class Book:
     def remove(self, task_id: str) -> None:
         """Let go of a task; its timer goes with the last task that shares it."""
         task = self._tasks.pop(task_id, None)
-        if task is None:
-            return
-        self._users[task.schedule] -= 1
-        if self._users[task.schedule] == 0:
-            del self._users[task.schedule], self._triggers[task.schedule]
-            self._timetable.unwatch(task.schedule)
+        if task is not None:
+            self._release(task.schedule)
 
     def due(self, now: datetime) -> list[LiveTask]:
         """Return the tasks whose next run has come, each once; they leave the heap."""
@@ -99,6 +112,8 @@ class Book:
         """Return when the next task is due; an instant in the past means now."""
         return self._heap[0][0] if self._heap else None
 
-    def all(self) -> list[LiveTask]:
-        """Return every live task."""
-        return list(self._tasks.values())
+    def _release(self, schedule: Schedule) -> None:
+        self._users[schedule] -= 1
+        if self._users[schedule] == 0:
+            del self._users[schedule], self._triggers[schedule]
+            self._timetable.unwatch(schedule)

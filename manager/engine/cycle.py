@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from core.errors import LedgerError
 from core.ports import Claim, Ending, Firing
 from core.run import Reason, RunState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping
     from datetime import datetime
 
     from core.ports import Executor, Ledger, LedgerTransaction
@@ -67,6 +68,7 @@ class Cycle:
         self._unsaved: list[Ending] = []
         self._backlog: set[str] = set(executors)
         self._foreign: set[str] = set()
+        self._beaten: set[str] = set()
         self._alarm: datetime | None = None
 
     @property
@@ -87,6 +89,11 @@ class Cycle:
             elif self._alarm is None or when < self._alarm:
                 self._alarm = when
 
+    def collect(self, now: datetime) -> list[Ending]:
+        """Gather what ended or timed out, and return all that is not written yet."""
+        self._unsaved += self._execution.endings(now)
+        return list(self._unsaved)
+
     def turn(self, now: datetime, *, accepting: bool) -> None:
         """Do everything that is to be done at *now*.
 
@@ -94,30 +101,33 @@ class Cycle:
             LedgerError: the database did not take it; what ended is kept for the next turn, and
                 what is due stays due.
         """
-        self._unsaved += self._execution.endings(now)
+        if self._beaten:
+            self._reload()
+        endings = self.collect(now)
         with self.lock:
-            turn = self._gather(now, accepting=accepting)
+            turn = self._gather(now, endings, accepting=accepting)
         if not (turn.endings or turn.firings or turn.lanes):
             return
         try:
             self._ledger.transact(lambda tx: self._write(turn, tx))
-        except LedgerError:
+        except BaseException:
             with self.lock:
                 self._backlog |= turn.lanes
-                for task in turn.due:
-                    self._book.retime(task)
+                self._put_back(turn.due)
             raise
         self._unsaved = []
         with self.lock:
             self._settle(turn)
+        begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
+        with ExitStack() as calls:  # each of them is called, whatever a plugin does meanwhile
+            for run in reversed(begun):
+                calls.callback(self._begin, run)
         self._reporter.ended(turn.endings, turn.held)
         self._reporter.dropped(turn.fired)
-        for run in (*turn.fired, *turn.claimed):
-            if run.state is RunState.RUNNING:
-                self._begin(run)
+        if self._beaten:
+            self._reload()
 
-    def _gather(self, now: datetime, *, accepting: bool) -> _Turn:
-        endings = list(self._unsaved)
+    def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> _Turn:
         if self._alarm is not None and self._alarm <= now:
             self._alarm = None
             self._backlog |= set(self._executors)
@@ -127,12 +137,17 @@ class Cycle:
         slots = {lane: executor.free() for lane, executor in self._executors.items()}
         due = self._book.due(now)
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
-        firings = self._planner.plan(due, now, direct)
+        try:
+            firings = self._planner.plan(due, now, direct, self._leaked())
+        except BaseException:
+            self._put_back(due)
+            raise
+        self._foreign = {each for each in self._foreign if self._book.get(each) is None}
         waits = {
             run.lane for firing in firings for run in firing.runs if run.state is RunState.PENDING
         }
         lanes = {lane for lane in self._backlog | waits if slots.get(lane, 0) > 0}
-        self._backlog |= waits
+        self._backlog = (self._backlog | waits) - lanes
         return _Turn(now, endings, due, firings, slots, lanes)
 
     def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
@@ -162,46 +177,62 @@ class Cycle:
 
     def _limit_of(self, task_id: str) -> int | None:
         """Return how many runs of a task this node may start; none of what it cannot run."""
-        definition = self._registry.get(task_id)
-        if definition is None:
+        task = self._book.get(task_id)
+        if task is None:
             self._foreign.add(task_id)
             return 0
-        limit = definition.overlap.limit
-        if limit is not None:
-            leaked = sum(pool.figures().leaked.count(task_id) for pool in self._executors.values())
-            return limit - leaked
-        return None
+        limit = task.definition.overlap.limit
+        return None if limit is None else limit - self._leaked()[task_id]
+
+    def _leaked(self) -> Counter[str]:
+        return Counter(
+            task_id for pool in self._executors.values() for task_id in pool.figures().leaked
+        )
+
+    def _put_back(self, due: list[LiveTask]) -> None:
+        for task in due:
+            self._book.retime(task)
 
     def _settle(self, turn: _Turn) -> None:
-        self._backlog -= turn.drained
+        self._backlog |= turn.lanes - turn.drained
+        self._beaten |= turn.beaten
         for firing in turn.firings:
             task = self._book.get(firing.task_id)
+            if firing.task_id in turn.beaten:
+                continue
             if task is not None and task.cursor == firing.since:
                 task.cursor, task.next_run = firing.cursor, firing.next_run
                 self._book.retime(task)
         for ending in turn.endings:
             if ending.run.state is RunState.RETRYING:
                 self.expect(ending.run.lane, ending.run.not_before)
-        if turn.beaten:
-            self._reload(turn.beaten)
 
-    def _reload(self, task_ids: frozenset[str]) -> None:
-        """Go on from where another node has decided."""
-        for stored in self._ledger.stored(sorted(task_ids)).values():
-            definition = self._registry.get(stored.id)
-            if definition is not None and not stored.removed:
-                self._book.put(self._planner.live(definition, stored))
-
-    def forget_foreign(self, task_ids: Sequence[str]) -> None:
-        """Take note that this node can run *task_ids* now."""
+    def recall(self, task_ids: Collection[str]) -> None:
+        """Take note that somebody else decided these tasks: go on from what the ledger says."""
         with self.lock:
-            self._foreign -= set(task_ids)
+            self._beaten |= set(task_ids)
+
+    def _reload(self) -> None:
+        beaten = frozenset(self._beaten)
+        known = self._ledger.stored(sorted(beaten))
+        with self.lock:
+            self._beaten -= beaten
+            for stored in known.values():
+                definition = self._registry.get(stored.id)
+                before = self._book.get(stored.id)
+                if definition is None or before is None or before.revision > stored.revision:
+                    continue
+                if not stored.removed:
+                    self._book.put(self._planner.live(definition, stored))
 
     def _begin(self, run: Run) -> None:
         task = self._book.get(run.task_id)
         if task is None:  # removed since the claim
             gone = replace(run, state=RunState.CANCELLED, reason=Reason.REMOVED)
+            gone = replace(gone, finished_at=run.started_at)
             self._unsaved.append(Ending(run=gone, token=run.token, attempt=None))
             return
-        self._reporter.started(run)
-        self._execution.begin(run, task.definition)
+        try:
+            self._reporter.started(run)
+        finally:
+            self._execution.begin(run, task.definition)

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from core.errors import LedgerError, StateError
-from core.policy import Delivery
-from core.run import Cause, Reason, RunIds, RunState
+from core.run import Cause, Reason, RunIds
 from loggers import get_logger
+from manager.engine.binding import Binding
 from manager.engine.book import Book
 from manager.engine.cycle import Cycle
 from manager.engine.execution import Execution
 from manager.engine.node import this_node
 from manager.engine.planner import Planner
+from manager.engine.recovery import given_back
 from manager.engine.reporter import Reporter
 from manager.engine.upkeep import Upkeep
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from core.ports import (
         Executor,
         Ledger,
+        LedgerTransaction,
         Lifecycle,
         PoolFigures,
         StoredTask,
@@ -86,6 +87,7 @@ class Engine:
         self._wakeup = threading.Event()
         self._book = Book(timetable, build_trigger)
         self._planner = Planner(self._book, self._ids, self.node.id, timed=settings.timed)
+        self._reporter = Reporter(lifecycle)
         self._execution = Execution(executors, clock, settings, manager, self._wakeup.set)
         self._cycle = Cycle(
             ledger=ledger,
@@ -94,12 +96,23 @@ class Engine:
             book=self._book,
             planner=self._planner,
             execution=self._execution,
-            reporter=Reporter(lifecycle),
+            reporter=self._reporter,
+            node_id=self.node.id,
+        )
+        self._binding = Binding(
+            ledger=ledger,
+            registry=registry,
+            book=self._book,
+            planner=self._planner,
+            cycle=self._cycle,
+            reporter=self._reporter,
+            clock=clock,
             node_id=self.node.id,
         )
         self._upkeep = Upkeep(
-            ledger, self.node, settings, self._cycle, self._execution, self.refresh
+            ledger, self.node, settings, self._cycle, self._execution, self._binding.refresh
         )
+        self._turning = threading.RLock()
         self._last_turn = clock.monotonic()
         self._thread: threading.Thread | None = None
         self._in_haste = False
@@ -114,11 +127,12 @@ class Engine:
         if self.state is not EngineState.NEW:
             raise StateError(f"the engine is {self.state}; only a new one can be started")
         now = self._clock.now()
-        self._upkeep.begin(now)
+        self._upkeep.begin(now, self._clock.monotonic())
         self.admit(definitions)
         for definition in definitions:
             task = self._book.get(definition.id)
-            if task is not None and task.definition.enabled and task.definition.run_on_start:
+            timed = task is not None and task.is_timed and self._settings.timed
+            if timed and definition.run_on_start:
                 self.request(definition.id, Cause.START)
         self._execution.start()
         self._timetable.start(lambda _schedule: self._wakeup.set())
@@ -129,23 +143,13 @@ class Engine:
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""
-        now = self._clock.now()
-        rows = [(each, self._planner.first_run(each, now)) for each in definitions]
-        stored = self._ledger.bind(rows, self.node.id, now)
-        self._take(definitions, stored, now)
+        self._binding.admit(definitions)
+        self._wakeup.set()
 
     def refresh(self, stored: Sequence[StoredTask]) -> None:
         """Put into effect what somebody changed about tasks in the ledger."""
-        known: dict[str, StoredTask] = {}
-        for each in stored:
-            if each.removed:
-                self._registry.remove(each.id)
-                with self._cycle.lock:
-                    self._book.remove(each.id)
-            elif self._registry.get(each.id) is not None:
-                known[each.id] = each
-        definitions = [self._registry.require(task_id) for task_id in known]
-        self._take(definitions, known, self._clock.now())
+        self._binding.refresh(stored)
+        self._wakeup.set()
 
     def request(self, task_id: str, cause: Cause) -> Run:
         """Store a run of *task_id* that is due now; it starts as soon as a place is free.
@@ -154,7 +158,9 @@ class Engine:
             UnknownTaskError: this node has no function for it.
         """
         now = self._clock.now()
-        run = self._planner.new_run(self._registry.require(task_id), now, cause, now)
+        task = self._book.get(task_id)
+        definition = self._registry.require(task_id) if task is None else task.definition
+        run = self._planner.new_run(definition, now, cause, now)
         self._ledger.transact(lambda tx: tx.insert(run))
         self._cycle.expect(run.lane)
         self._wakeup.set()
@@ -180,6 +186,8 @@ class Engine:
             return
         self.state = EngineState.DRAINING
         self._timetable.stop()
+        if self._turning.acquire(timeout=_UNWIND.total_seconds()):  # what it starts now is seen
+            self._turning.release()
         for live in self._execution.live():
             live.context.ask_to_stop()
         self._wait_until_idle(self._settings.grace if grace is None else grace)
@@ -203,10 +211,11 @@ class Engine:
         Raises:
             LedgerError: the database did not take it; nothing is lost, the next step repeats it.
         """
-        now = self._clock.now()
-        self._last_turn = self._clock.monotonic()
-        self._upkeep.run(now)
-        self._cycle.turn(now, accepting=self.state is EngineState.RUNNING)
+        with self._turning:
+            now, self._last_turn = self._clock.now(), self._clock.monotonic()
+            self._cycle.collect(now)
+            self._upkeep.run(now, self._last_turn)
+            self._cycle.turn(now, accepting=self.state is EngineState.RUNNING)
 
     def _serve(self) -> None:
         while self.state is not EngineState.STOPPED:
@@ -218,7 +227,7 @@ class Engine:
                 self.step()
             except LedgerError as error:
                 self._suffer(str(error))
-            except Exception as error:  # noqa: BLE001 - the top of the engine's thread: it never ends
+            except BaseException as error:  # noqa: BLE001 - the top of the engine's thread: it never ends
                 _log.exception("the engine stumbled and goes on: %s", error)
                 self._suffer(str(error))
             else:
@@ -235,8 +244,10 @@ class Engine:
     def _pause(self) -> timedelta:
         """Return how long nothing is to be done, at most one sweep."""
         now, pause = self._clock.now(), self._settings.sweep
-        with self._cycle.lock:
-            moments = [self._book.earliest(), self._cycle.alarm]
+        moments: list[datetime | None] = []
+        if self.state is EngineState.RUNNING:  # else what is due stays due
+            with self._cycle.lock:
+                moments = [self._book.earliest(), self._cycle.alarm]
         for moment in moments:
             if moment is not None:
                 pause = min(pause, moment - now)
@@ -244,27 +255,6 @@ class Engine:
         if deadline is not None:
             pause = min(pause, timedelta(seconds=deadline - self._clock.monotonic()))
         return pause
-
-    def _take(
-        self, definitions: Sequence[TaskDefinition], stored: Mapping[str, StoredTask], now: datetime
-    ) -> None:
-        """Hold bound tasks, and write what their being bound decides."""
-        self._cycle.forget_foreign([each.id for each in definitions])
-        firings = []
-        with self._cycle.lock:
-            for definition in definitions:
-                known = stored[definition.id]
-                before = self._book.get(definition.id)
-                task = self._planner.live(definition, known)
-                resumed = before is not None and before.paused and not task.paused
-                firing = self._planner.settle(task, known, now, resumed=resumed)
-                self._book.put(task)
-                if firing is not None:
-                    task.cursor = firing.cursor
-                    firings.append(firing)
-        if firings:
-            self._ledger.transact(lambda tx: tx.fire(firings))
-        self._wakeup.set()
 
     def _wait_until_idle(self, limit: timedelta) -> None:
         end = self._clock.monotonic() + limit.total_seconds()
@@ -276,23 +266,19 @@ class Engine:
     def _leave(self) -> None:
         """Give back what still runs, and enter this node as stopped."""
         now = self._clock.now()
-        left = [self._given_back(live.run, live.definition) for live in self._execution.left()]
+        unsaved = self._cycle.collect(now)
+        left = [given_back(live) for live in self._execution.left()]
+
+        def work(tx: LedgerTransaction) -> list[bool]:
+            tx.release(left, now)
+            return tx.end(unsaved)
+
         try:
-            self._ledger.transact(lambda tx: tx.release(left, now))
+            held = self._ledger.transact(work)
+            self._reporter.ended(unsaved, held)
             self._ledger.leave(self.node.id, now)
         except LedgerError as error:
             _log.error("the ledger did not take the shutdown: %s", error)
         for run in left:
             _log.warning("%s: run %s was interrupted, now %s", run.task_id, run.id, run.state)
         self._execution.stop()
-
-    @staticmethod
-    def _given_back(run: Run, definition: TaskDefinition) -> Run:
-        once = definition.delivery is Delivery.AT_MOST_ONCE
-        return replace(
-            run,
-            state=RunState.LOST if once else RunState.PENDING,
-            reason=Reason.INTERRUPTED,
-            interruptions=run.interruptions + 1,
-            error="the container was shut down while it ran",
-        )

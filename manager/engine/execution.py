@@ -6,7 +6,7 @@ import queue
 import random
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from core.ports import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from core.ports import Executor
     from manager.engine.settings import EngineSettings
 
-_STOPPED_BY_US = frozenset({Reason.REQUESTED, Reason.REPLACED, Reason.REMOVED})
+STOPPED_BY_US: Final = frozenset({Reason.REQUESTED, Reason.REPLACED, Reason.REMOVED})
 
 
 @dataclass(slots=True)
@@ -110,9 +110,13 @@ class Execution:
         )
         limit = definition.timeout
         deadline = None if limit is None else self._clock.monotonic() + limit.total_seconds()
-        executor = self._executors[run.lane]
+        executor = self._executors[definition.lane]  # a run's own lane is its function's of then
         self._live[run.id] = LiveRun(run, definition, executor, context, deadline)
-        executor.submit(call)
+        try:
+            executor.submit(call)
+        except RuntimeError as error:  # no thread to be had, or a loop that is closed
+            rejected = Outcome(state=RunState.FAILED, reason=Reason.REJECTED, error=error)
+            self._done(call, rejected)
 
     def ask_to_end(self, live: LiveRun, reason: Reason) -> None:
         """Ask an attempt to end; a coroutine is cancelled, a thread's function is told."""
@@ -125,7 +129,8 @@ class Execution:
 
     def nearest_deadline(self) -> float | None:
         """Return the earliest monotonic second at which an attempt's time is up."""
-        return min((each.deadline for each in self._live.values() if each.deadline), default=None)
+        deadlines = (each.deadline for each in self.live())
+        return min((each for each in deadlines if each is not None), default=None)
 
     def endings(self, now: datetime) -> list[Ending]:
         """Return the attempts that ended since the last call, or whose time is up."""
@@ -153,6 +158,9 @@ class Execution:
                 return []
         live.executor.abandon(live.run.id)
         del self._live[live.run.id]
+        if live.stopped is Reason.INTERRUPTED:
+            self._interrupted.append(live)
+            return []
         return [self._ending(live, Outcome(state=RunState.FAILED), now)]
 
     def _done(self, call: Call, outcome: Outcome) -> None:
@@ -189,14 +197,14 @@ class Execution:
         if live.stopped is Reason.TIMEOUT:
             text = _timeout_text(live.definition)
             return replace(run, state=RunState.FAILED, reason=Reason.TIMEOUT, error=text)
-        if live.stopped in _STOPPED_BY_US:
+        if live.stopped in STOPPED_BY_US:
             return replace(run, state=RunState.CANCELLED, reason=live.stopped)
         if error is None:
             return replace(run, state=RunState.FAILED, reason=outcome.reason)
         return replace(
             run,
             state=RunState.FAILED,
-            reason=Reason.EXCEPTION,
+            reason=outcome.reason or Reason.EXCEPTION,
             error=error_text(error),
             traceback=traceback_text(error),
         )

@@ -13,7 +13,7 @@ from core.trigger import Decision, Schedule, decide
 from manager.engine.book import LiveTask
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from core.definition import TaskDefinition
     from core.ports import StoredTask
@@ -59,6 +59,7 @@ class Planner:
             paused=stored.paused,
             schedule=schedule,
             trigger=trigger,
+            revision=stored.revision,
         )
         if self._timed and task.is_timed:
             task.next_run = trigger.next_after(stored.cursor)
@@ -92,6 +93,7 @@ class Planner:
         due: list[LiveTask],
         now: datetime,
         slots: dict[str, int],
+        leaked: Collection[str],
     ) -> list[Firing]:
         """Return the firings of *due* tasks; as many runs start at once as *slots* allow.
 
@@ -99,6 +101,7 @@ class Planner:
             due: Tasks with an occurrence up to *now*.
             now: Everything up to here is decided.
             slots: Free places by lane; what is used is taken off.
+            leaked: Tasks with a call that outlived its time limit: they are busy.
         """
         memo: dict[tuple[Any, ...], Decision] = {}
         firings: list[Firing] = []
@@ -109,8 +112,25 @@ class Planner:
             if decision is None:
                 decision = decide(task.trigger, task.cursor, now, *key[2:])
                 memo[key] = decision
-            firings.append(self._decided(task, decision, now, slots))
+            if said.overlap.mode is Overlap.SKIP and said.id in leaked:
+                firings.append(self._overlapping(task, decision, now))
+            else:
+                firings.append(self._decided(task, decision, now, slots))
         return firings
+
+    def _overlapping(self, task: LiveTask, decision: Decision, now: datetime) -> Firing:
+        """Return a firing that skips every occurrence: an earlier call cannot be stopped."""
+        skipped = (1, RunState.SKIPPED, Reason.OVERLAP, now)
+        runs = [self._dropped(task, instant, *skipped) for instant in decision.fire]
+        return self._firing(
+            task, now, decision.next_run, (*self._missed(task, decision, now), *runs)
+        )
+
+    def _missed(self, task: LiveTask, decision: Decision, now: datetime) -> tuple[Run, ...]:
+        if not decision.missed or decision.missed_until is None:
+            return ()
+        dropped = (decision.missed_until, decision.missed, RunState.MISSED, Reason.LATE)
+        return (self._dropped(task, *dropped, now),)
 
     def _decided(
         self, task: LiveTask, decision: Decision, now: datetime, slots: dict[str, int]
@@ -118,10 +138,7 @@ class Planner:
         overlap = task.definition.overlap
         several = len(decision.fire) > 1
         skip = overlap.mode is Overlap.SKIP and not several
-        runs: list[Run] = []
-        if decision.missed and decision.missed_until is not None:
-            dropped = (decision.missed_until, decision.missed, RunState.MISSED, Reason.LATE)
-            runs.append(self._dropped(task, *dropped, now))
+        runs = list(self._missed(task, decision, now))
         lane = task.definition.lane
         for instant in decision.fire:
             direct = (skip or overlap.limit is None) and slots.get(lane, 0) > 0

@@ -1,10 +1,14 @@
-"""What nodes that died left behind, found on start and every few seconds after."""
+"""What nodes that died left behind, and what one that shuts down gives back."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.policy import Delivery
+from core.run import Reason, RunState
 from loggers import get_logger
+from manager.engine.execution import STOPPED_BY_US
 from manager.engine.node import is_known_dead
 
 if TYPE_CHECKING:
@@ -12,6 +16,7 @@ if TYPE_CHECKING:
 
     from core.ports import Ledger, Node
     from core.run import Run
+    from manager.engine.execution import LiveRun
 
 _log = get_logger("taskrack")
 
@@ -34,3 +39,18 @@ def recover(ledger: Ledger, here: Node, now: datetime, *, rerun: bool) -> list[R
             "%s: run %s was cut off, now %s: %s", run.task_id, run.id, run.state, run.error
         )
     return left
+
+
+def given_back(live: LiveRun) -> Run:
+    """Return the run that a shutdown cuts off as it will stand; what was cancelled stays so."""
+    run = live.run
+    if live.stopped in STOPPED_BY_US:
+        return replace(run, state=RunState.CANCELLED, reason=live.stopped)
+    once = live.definition.delivery is Delivery.AT_MOST_ONCE
+    return replace(
+        run,
+        state=RunState.LOST if once else RunState.PENDING,
+        reason=Reason.INTERRUPTED,
+        interruptions=run.interruptions + 1,
+        error="the container was shut down while it ran",
+    )

@@ -17,9 +17,11 @@ def json_form(value: object) -> Any:  # noqa: ANN401 - JSON is any
     """Return *value* if it is JSON of at most 64 KiB, else ``{"repr": ...}`` of it."""
     try:
         text = json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError, OverflowError):
+    except Exception:  # noqa: BLE001 - a task's result may change or fail while it is read
         return {"repr": _shown(value, RESULT_LIMIT)}
-    return value if len(text) <= RESULT_LIMIT else {"repr": text[:RESULT_LIMIT], "cut": True}
+    if len(text) > RESULT_LIMIT:
+        return {"repr": text[:RESULT_LIMIT], "cut": True}
+    return json.loads(text)  # the task may go on changing what it returned
 
 
 def error_text(error: BaseException) -> str:
@@ -29,7 +31,7 @@ def error_text(error: BaseException) -> str:
         said = str(error)
     except Exception as second:  # noqa: BLE001 - a task's error may fail to print itself
         said = f"(its message raised {type(second).__qualname__})"
-    return f"{name}: {said}"[:ERROR_LIMIT] if said else name
+    return _storable(f"{name}: {said}"[:ERROR_LIMIT] if said else name)
 
 
 def traceback_text(error: BaseException) -> str:
@@ -41,7 +43,12 @@ def traceback_text(error: BaseException) -> str:
         lines = traceback.format_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - the same
         lines = traceback.format_tb(frames)
-    return "".join(lines)[-TRACEBACK_LIMIT:]
+    return _storable("".join(lines)[-TRACEBACK_LIMIT:])
+
+
+def _storable(text: str) -> str:
+    """Return *text* with lone surrogates (of undecodable file names) written out."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shown(value: object, limit: int) -> str:

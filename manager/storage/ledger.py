@@ -137,7 +137,7 @@ class SqlLedger:
             IS_RUNNING, runs.c.node == node_id, runs.c.cancel_requested.is_(True)
         )
         with self._database.read() as connection:
-            rows = connection.execute(query).tuples().all()
+            rows = connection.execute(query).all()
         return [(run_id, Reason(reason or Reason.REQUESTED)) for run_id, reason in rows]
 
     def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:

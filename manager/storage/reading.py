@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Integer, case, cast, func, select, type_coerce
 
@@ -17,23 +17,19 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
+from manager.storage.listing import LISTED, task_reads
 from manager.storage.rows import run_of
 from manager.storage.tables import IS_OPEN, IS_RUNNING, attempts, nodes, plugins, runs, tasks
 from manager.storage.types import to_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from datetime import datetime
 
     from core.run import Run
     from manager.storage.database import Database
 
 _HOUR: Final = timedelta(hours=1)
-_TASK_COLUMNS: Final = [
-    column
-    for column in tasks.c
-    if column.name not in {"fingerprint", "removed", "revision", "anchor", "cursor"}
-]
 
 
 class Reading:
@@ -44,17 +40,17 @@ class Reading:
 
     def tasks(self, task_id: str | None = None) -> list[TaskRead]:
         """Return every task, or only *task_id*, in the order of their ids."""
-        query = select(*_TASK_COLUMNS).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
+        query = LISTED
         open_runs = select(runs.c.task_id, runs.c.state).where(IS_OPEN)
         if task_id is not None:
             query = query.where(tasks.c.id == task_id)
             open_runs = open_runs.where(runs.c.task_id == task_id)
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings().all()
+            rows = connection.execute(query).all()
             busy = _busiest(connection.execute(open_runs).all())
             alive = connection.execute(select(nodes.c.id).where(nodes.c.state == "alive"))
             living = set(alive.scalars())
-        return [_task_read(row, busy.get(row["id"]), living) for row in rows]
+        return task_reads(rows, busy, living)
 
     def run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None``."""
@@ -163,23 +159,3 @@ def _busiest(states: Sequence[tuple[str, str]]) -> dict[str, TaskState]:
         elif state == RunState.RETRYING:
             busy.setdefault(task_id, TaskState.RETRYING)
     return busy
-
-
-def _task_read(row: Mapping[Any, Any], busy: TaskState | None, living: set[str]) -> TaskRead:
-    columns = dict(row)
-    node = columns.pop("node")
-    del columns["created_at"]
-    columns["status"] = busy or _idle_status(columns, bound=not living or node in living)
-    columns["last_status"] = columns["last_status"] and RunState(columns["last_status"])
-    columns["tags"] = tuple(columns["tags"])
-    return TaskRead.model_construct(**columns)
-
-
-def _idle_status(columns: Mapping[str, Any], *, bound: bool) -> TaskState:
-    if not bound:
-        return TaskState.UNBOUND
-    if not columns["enabled"]:
-        return TaskState.DISABLED
-    if columns["paused"]:
-        return TaskState.PAUSED
-    return TaskState.SCHEDULED if columns["next_run"] is not None else TaskState.FINISHED

@@ -97,6 +97,7 @@ Index(
     runs.c.lane,
     runs.c.priority.desc(),
     runs.c.not_before,
+    runs.c.id,
     sqlite_where=_WAITING,
     postgresql_where=_WAITING,
 )

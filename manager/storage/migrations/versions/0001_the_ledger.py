@@ -146,7 +146,7 @@ def _runs() -> None:
     op.create_index(
         "ix_runs_waiting",
         "runs",
-        ["lane", sa.text("priority DESC"), "not_before"],
+        ["lane", sa.text("priority DESC"), "not_before", "id"],
         unique=False,
         sqlite_where=sa.text("state IN ('pending', 'retrying')"),
         postgresql_where=sa.text("state IN ('pending', 'retrying')"),

@@ -1,0 +1,106 @@
+"""Definitions and what operators changed about them, brought from the ledger into the book."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from core.clock import Clock
+    from core.definition import TaskDefinition
+    from core.ports import Firing, Ledger, StoredTask
+    from core.registry import Registry
+    from manager.engine.book import Book, LiveTask
+    from manager.engine.cycle import Cycle
+    from manager.engine.planner import Planner
+    from manager.engine.reporter import Reporter
+
+
+class Binding:
+    """Keeps the book in step with the ledger; called by any thread.
+
+    The ledger decides: what it did not take is not held, and older news never replaces newer.
+    """
+
+    def __init__(  # noqa: PLR0913 - the parts that it keeps in step
+        self,
+        *,
+        ledger: Ledger,
+        registry: Registry,
+        book: Book,
+        planner: Planner,
+        cycle: Cycle,
+        reporter: Reporter,
+        clock: Clock,
+        node_id: str,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = registry
+        self._book = book
+        self._planner = planner
+        self._cycle = cycle
+        self._lock = cycle.lock
+        self._reporter = reporter
+        self._clock = clock
+        self._node_id = node_id
+
+    def admit(self, definitions: Sequence[TaskDefinition]) -> None:
+        """Bind *definitions* in the ledger, all in one commit, and time them."""
+        now = self._clock.now()
+        rows = [(each, self._planner.first_run(each, now)) for each in definitions]
+        stored = self._ledger.bind(rows, self._node_id, now)
+        self._take(definitions, stored, now)
+
+    def refresh(self, stored: Sequence[StoredTask]) -> None:
+        """Put into effect what somebody changed about tasks in the ledger."""
+        known: dict[str, StoredTask] = {}
+        definitions: list[TaskDefinition] = []
+        for each in stored:
+            definition = self._registry.get(each.id)
+            if each.removed:
+                self._forget(each)
+            elif definition is not None:
+                known[each.id] = each
+                definitions.append(definition)
+        self._take(definitions, known, self._clock.now())
+
+    def _take(
+        self, definitions: Sequence[TaskDefinition], stored: Mapping[str, StoredTask], now: datetime
+    ) -> None:
+        """Write what the being bound of tasks decides, then hold them."""
+        tasks: list[LiveTask] = []
+        firings: dict[str, Firing] = {}
+        with self._lock:
+            for definition in definitions:
+                known = stored[definition.id]
+                before = self._book.get(definition.id)
+                task = self._planner.live(definition, known)
+                resumed = before is not None and before.paused and not task.paused
+                firing = self._planner.settle(task, known, now, resumed=resumed)
+                tasks.append(task)
+                if firing is not None:
+                    firings[definition.id] = firing
+        if firings:
+            fired = self._ledger.transact(lambda tx: tx.fire(list(firings.values())))
+            self._cycle.recall(fired.beaten)
+            self._reporter.dropped(fired.runs)
+        with self._lock:
+            for task in tasks:
+                task.cursor = firings[task.id].cursor if task.id in firings else task.cursor
+                self._hold(task)
+
+    def _hold(self, task: LiveTask) -> None:
+        """Hold *task* unless what is held was made from a later state of the ledger."""
+        before = self._book.get(task.id)
+        if before is None or before.revision <= task.revision:
+            self._book.put(task)
+
+    def _forget(self, stored: StoredTask) -> None:
+        """Let go of a task that was removed, unless it has been registered again since."""
+        with self._lock:
+            before = self._book.get(stored.id)
+            if before is not None and before.revision <= stored.revision:
+                self._registry.remove(stored.id)
+                self._book.remove(stored.id)

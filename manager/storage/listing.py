@@ -1,0 +1,110 @@
+"""Tasks as they are listed: read in plain columns, turned into values column by column.
+
+A container may hold ten thousand tasks, and pages and commands ask for all of them. Values are
+therefore made a column at a time, and equal JSON texts are parsed once.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlalchemy import select, type_coerce
+
+from core.run import RunState, TaskState
+from manager.schemas.reading import TaskRead
+from manager.storage.tables import tasks
+from manager.storage.types import Instant, Json, from_micros
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement
+
+_SHOWN: Final = tuple(name for name in TaskRead.model_fields if name != "status")
+_NAMES: Final = (*_SHOWN, "node")
+_STATES: Final[dict[str | None, RunState | None]] = {
+    None: None,
+    **{state.value: state for state in RunState},
+}
+
+
+def _plain(name: str) -> ColumnElement[Any]:
+    column = tasks.c[name]
+    kind = column.type
+    return type_coerce(column, kind.impl) if isinstance(kind, Instant | Json) else column
+
+
+LISTED: Final = select(*map(_plain, _NAMES)).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
+"""The query whose rows ``task_reads`` takes."""
+
+
+def task_reads(
+    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], living: set[str]
+) -> list[TaskRead]:
+    """Return what is shown of tasks.
+
+    Args:
+        rows: What ``LISTED`` gave.
+        busy: What tasks with a run under way are doing.
+        living: The nodes that are alive.
+    """
+    if not rows:
+        return []
+    columns: dict[str, Sequence[Any]] = dict(
+        zip(_NAMES, zip(*rows, strict=True), strict=True),
+    )
+    nodes = columns.pop("node")
+    for name, convert in _CONVERSIONS.items():
+        columns[name] = convert(columns[name])
+    columns["status"] = [
+        busy.get(task_id) or _idle(enabled, paused, next_run, bound=not living or node in living)
+        for task_id, enabled, paused, next_run, node in zip(
+            columns["id"],
+            columns["enabled"],
+            columns["paused"],
+            columns["next_run"],
+            nodes,
+            strict=True,
+        )
+    ]
+    names = tuple(TaskRead.model_fields)
+    ordered = (columns[name] for name in names)
+    return TaskRead.vouched(
+        dict(zip(names, values, strict=True)) for values in zip(*ordered, strict=True)
+    )
+
+
+def _parsed(texts: Sequence[str]) -> list[Any]:
+    values = {text: json.loads(text) for text in set(texts)}
+    return [values[text] for text in texts]
+
+
+def _words(texts: Sequence[str]) -> list[Any]:
+    values = {text: tuple(json.loads(text)) for text in set(texts)}
+    return [values[text] for text in texts]
+
+
+def _instants(micros: Sequence[int | None]) -> list[Any]:
+    return [None if each is None else from_micros(each) for each in micros]
+
+
+_CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
+    "tags": _words,
+    "trigger_args": _parsed,
+    "options": _parsed,
+    "overrides": _parsed,
+    "next_run": _instants,
+    "last_run": _instants,
+    "last_status": lambda values: [_STATES[each] for each in values],
+}
+
+
+def _idle(enabled: object, paused: object, next_run: object, *, bound: bool) -> TaskState:
+    if not bound:
+        return TaskState.UNBOUND
+    if not enabled:
+        return TaskState.DISABLED
+    if paused:
+        return TaskState.PAUSED
+    return TaskState.SCHEDULED if next_run is not None else TaskState.FINISHED

@@ -1,0 +1,57 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+from loguru import logger as loguru_logger
+
+from loggers import teardown_logging
+from loggers.ownership import OWNED
+from manager import set_default_manager
+from manager.container import _default
+from tests.tools import Modules, Project, Stderr
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_OURS = ("TASKRACK_", "BACKGROUND_", "LOG_", "NO_COLOR")
+
+
+@pytest.fixture
+def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Give the test a process without settings, plugins, a default container or our sinks."""
+    for name in [name for name in os.environ if name.startswith(_OURS)]:
+        monkeypatch.delenv(name)
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
+    loguru_logger.remove()
+    OWNED.default_id = loguru_logger.add(Stderr())
+    set_default_manager(None)
+    modules = Modules(tmp_path)
+    yield
+    if _default._manager is not None:
+        _default._manager.shutdown(0)
+    set_default_manager(None)
+    modules.restore()
+    teardown_logging()
+    loguru_logger.remove()
+    OWNED.default_id = loguru_logger.add(Stderr())
+    for handler in [handler for handler in root.handlers if handler not in handlers]:
+        root.removeHandler(handler)
+    root.setLevel(level)
+
+
+@pytest.fixture
+def project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_process: None
+) -> Iterator[Project]:
+    """Give an empty project that is the current folder; its containers are shut down after."""
+    monkeypatch.chdir(tmp_path)
+    built = Project(tmp_path)
+    yield built
+    built.close()
