@@ -10,9 +10,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-import list_tasks
-import startup
-from harness import ROOT, TASKS, page, report, table
+from benchmarks import list_tasks, startup
+from benchmarks.harness import ROOT, TASKS, page, report, table
 
 
 def main() -> None:

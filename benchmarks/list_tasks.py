@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from harness import TASKS, Figure, Subject, make_project, measure, process
-
+from benchmarks.harness import TASKS, Figure, Subject, make_project, measure, process
 from manager import Manager
 from manager.schemas.reading import TaskRead
 

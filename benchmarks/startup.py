@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from harness import Figure, Subject, make_project, measure, process
+from benchmarks.harness import Figure, Subject, make_project, measure, process
 
 if TYPE_CHECKING:
     from pathlib import Path

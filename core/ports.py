@@ -2,117 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
-    from contextlib import AbstractContextManager
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from core.definition import TaskDefinition
-    from core.run import Attempt, Reason, Run, RunState
+    from core.records import (
+        Call,
+        Claim,
+        Ending,
+        Fired,
+        Firing,
+        Node,
+        Outcome,
+        PoolFigures,
+        StoredTask,
+    )
+    from core.run import Reason, Run
     from core.trigger import Schedule, Trigger
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredTask:
-    """What the ledger knows of a task beside its definition.
-
-    Attributes:
-        anchor: Instant of the first registration.
-        cursor: Occurrences up to here have been decided.
-        overrides: Option to ``{"value": ..., "definition": ...}``: what an operator set, and
-            what the definition said then.
-        revision: Rises with every change that nodes must hear of; unique in the ledger.
-        removed: Whether the task was taken out and only its history is kept.
-        fresh: Whether this registration was the first.
-    """
-
-    id: str
-    anchor: datetime
-    cursor: datetime
-    next_run: datetime | None
-    paused: bool
-    overrides: Mapping[str, Mapping[str, Any]]
-    revision: int
-    removed: bool
-    fresh: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
-    """One process of the container."""
-
-    id: str
-    host: str
-    pid: int
-    boot_id: str
-    process_start: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Firing:
-    """The occurrences of one task that one transaction decides.
-
-    Attributes:
-        since: The cursor that the decision was made from; another one in the ledger means that
-            another node decided first, and nothing is written.
-        cursor: The new cursor.
-        runs: The rows to insert, in order.
-    """
-
-    task_id: str
-    since: datetime
-    cursor: datetime
-    next_run: datetime | None
-    runs: tuple[Run, ...]
-    skip_if_busy: bool
-    replace: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Fired:
-    """What became of firings.
-
-    Attributes:
-        runs: The rows that were inserted.
-        beaten: Tasks that another node decided first.
-    """
-
-    runs: tuple[Run, ...]
-    beaten: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """The outcome of an attempt, to be written by the holder of the token."""
-
-    run: Run
-    token: int
-    attempt: Attempt | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
-    """A wish for work.
-
-    Attributes:
-        lane: Executor to claim for.
-        limit: Most runs to claim.
-        foreign: Tasks that this node cannot run.
-        limit_of: Most runs at once of a task, or ``None``; asked inside the transaction.
-    """
-
-    lane: str
-    limit: int
-    node: str
-    now: datetime
-    foreign: Collection[str]
-    limit_of: Callable[[str], int | None]
 
 
 class LedgerTransaction(Protocol):
@@ -226,57 +137,6 @@ class Timetable(Protocol):
     def stop(self) -> None:
         """Stop calling back at all."""
         ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How one call ended.
-
-    Attributes:
-        state: ``COMPLETED``, ``FAILED`` or ``CANCELLED``.
-        reason: Why, where it did not complete.
-        value: What the function returned.
-        error: What it raised.
-    """
-
-    state: RunState
-    reason: Reason | None = None
-    value: Any = None
-    error: BaseException | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """One attempt on its way through an executor.
-
-    Attributes:
-        scope: What is to be entered around the call, in the thread or coroutine that makes it.
-    """
-
-    run_id: str
-    task_id: str
-    token: int
-    func: Callable[..., Any]
-    args: Sequence[Any]
-    kwargs: Mapping[str, Any]
-    scope: Callable[[], AbstractContextManager[None]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PoolFigures:
-    """How full an executor is.
-
-    Attributes:
-        lane: Name of the executor.
-        size: Most calls at once.
-        busy: Calls that run now.
-        leaked: Tasks whose call outlived its time limit and cannot be stopped.
-    """
-
-    lane: str
-    size: int
-    busy: int
-    leaked: tuple[str, ...] = field(default=())
 
 
 class Executor(Protocol):

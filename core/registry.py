@@ -19,6 +19,7 @@ class Registry:
         self.limit = limit
         self._lock = threading.Lock()
         self._definitions: dict[str, TaskDefinition] = {}
+        self._calls: dict[str, TaskDefinition] = {}
 
     def add(self, definition: TaskDefinition, *, replace_existing: bool = False) -> TaskDefinition:
         """Register *definition* and return what now holds under its id.
@@ -35,9 +36,21 @@ class Registry:
             if known is None and len(self._definitions) >= self.limit:
                 raise TaskLimitError(definition.id, self.limit)
             if known is not None and not replace_existing:
-                definition = _united(known, definition)
+                definition = self._united(known, definition)
+            elif definition.called:
+                self._calls[definition.id] = definition
             self._definitions[definition.id] = definition
             return definition
+
+    def _united(self, known: TaskDefinition, again: TaskDefinition) -> TaskDefinition:
+        """Return what holds when *again* comes for the id of *known*; what calls wrote is kept."""
+        if known.func != again.func:
+            raise DuplicateTaskError(again.id, known.source, again.source)
+        before = self._calls.get(again.id)
+        if again.called:
+            self._calls[again.id] = again if before is None else before.amended(again)
+            return known.amended(again)
+        return again if before is None else again.amended(before)
 
     def replace(self, definition: TaskDefinition) -> None:
         """Put *definition* in the place of the one with its id, if there is one."""
@@ -49,6 +62,7 @@ class Registry:
         """Forget *task_id*; unknown ids are none of its concern."""
         with self._lock:
             self._definitions.pop(task_id, None)
+            self._calls.pop(task_id, None)
 
     def get(self, task_id: str) -> TaskDefinition | None:
         """Return the definition of *task_id*, or ``None``."""
@@ -80,11 +94,3 @@ def nearest(word: str, known: list[str]) -> str | None:
     """Return the one of *known* that *word* was probably meant to be."""
     close = difflib.get_close_matches(word, known, n=1, cutoff=0.7)
     return close[0] if close else None
-
-
-def _united(known: TaskDefinition, again: TaskDefinition) -> TaskDefinition:
-    if known.func != again.func:
-        raise DuplicateTaskError(again.id, known.source, again.source)
-    if again.called:
-        return known.amended(again)
-    return again.amended(known) if known.called else again

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from textwrap import dedent
 from typing import IO, TYPE_CHECKING, Any, Final, Self
 
-from tools import eventually
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

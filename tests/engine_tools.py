@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.definition import TaskDefinition
 from core.errors import LedgerError
 from core.policy import Overlap, OverlapPolicy, RetryPolicy
-from core.ports import Call, Claim, Firing, Node, Outcome, PoolFigures
+from core.records import Call, Claim, Firing, Node, Outcome, PoolFigures
 from core.registry import Registry
 from core.run import Cause, Reason, Run, RunIds, RunState
 from manager.engine import Engine, EngineSettings
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     import threading
     from collections.abc import Callable, Sequence
 
-    from core.ports import LedgerTransaction, StoredTask
+    from core.ports import LedgerTransaction
+    from core.records import StoredTask
     from core.trigger import Schedule, Trigger
     from manager.schemas.reading import RunRead, TaskRead
 

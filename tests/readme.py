@@ -104,7 +104,10 @@ def renewed(text: str, folder: Path) -> str:
             text = text.replace(f"<!-- {name} -->\n```text\n{known}", _opened(name) + output)
     for name, table in tables().items():
         pattern = rf"(<!-- {name} -->\n)(?:\|[^\n]*\n)+"
-        text = re.sub(pattern, lambda m, new=table: m[1] + new + "\n", text)
+        head = re.search(pattern, text)
+        if head is None:
+            raise LookupError(f"README.md has no table marked {name!r}")
+        text = text.replace(head[0], f"{head[1]}{table}\n")
     return text
 
 

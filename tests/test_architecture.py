@@ -34,6 +34,7 @@ FOREIGN_NAMES = {"_do_submit_job"}  # what a library's base class calls
 BROAD_EXCEPT = {
     # a task's call, and what a task's own objects raise when they are shown
     "manager/executors/threads.py", "manager/executors/loop.py", "manager/engine/results.py",
+    "manager/executors/daemons.py",
     # a hook's call
     "manager/plugins/host.py",
     # a plugin's import

@@ -19,6 +19,8 @@ from core.errors import (
 )
 from manager.cli import config, control, looking, project, running
 
+# The base of all that typer raises for a wrong call; where it lives differs between releases.
+WrongCall: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[2]
 NOT_IN_ORDER: Final = 1
 WRONG_CALL: Final = 2
 NO_DATABASE: Final = 3
@@ -50,14 +52,19 @@ def main() -> None:
         if getattr(sys, name) is None:  # closed by the caller, as with '>&-'
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - for good
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
+    except WrongCall as error:
+        said = " ".join(error.format_message().split())
+        if said:  # a call without a verb has printed the help
+            typer.echo(f"taskrack: {said}", err=True)
+        sys.exit(WRONG_CALL)
     except TaskrackError as error:
         complain(error)
         sys.exit(exit_code(error))
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(_INTERRUPTED)
 
 

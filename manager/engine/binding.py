@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
     from core.clock import Clock
     from core.definition import TaskDefinition
-    from core.ports import Firing, Ledger, StoredTask
+    from core.ports import Ledger
+    from core.records import Firing, StoredTask
     from core.registry import Registry
     from manager.engine.book import Book, LiveTask
     from manager.engine.cycle import Cycle
@@ -24,9 +25,8 @@ class Binding:
     The ledger decides: what it did not take is not held, and older news never replaces newer.
     """
 
-    def __init__(  # noqa: PLR0913 - the parts that it keeps in step
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it keeps in step
         self,
-        *,
         ledger: Ledger,
         registry: Registry,
         book: Book,

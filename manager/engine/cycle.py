@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from core.ports import Claim, Ending, Firing
+from core.records import Claim, Ending, Firing
 from core.run import Reason, RunState
 
 if TYPE_CHECKING:

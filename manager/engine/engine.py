@@ -26,16 +26,8 @@ if TYPE_CHECKING:
 
     from core.clock import Clock
     from core.definition import TaskDefinition
-    from core.ports import (
-        Executor,
-        Ledger,
-        LedgerTransaction,
-        Lifecycle,
-        PoolFigures,
-        StoredTask,
-        Timetable,
-        TriggerFactory,
-    )
+    from core.ports import Executor, Ledger, LedgerTransaction, Lifecycle, Timetable, TriggerFactory
+    from core.records import PoolFigures, StoredTask
     from core.registry import Registry
     from core.run import Run
     from manager.engine.settings import EngineSettings
@@ -74,7 +66,7 @@ class Engine:
         lifecycle: Lifecycle,
         manager: object,
     ) -> None:
-        self.node = this_node()
+        self.node = this_node(timed=settings.timed)
         self.state = EngineState.NEW
         self.trouble: str | None = None
         self._ids = RunIds()
@@ -99,16 +91,8 @@ class Engine:
             reporter=self._reporter,
             node_id=self.node.id,
         )
-        self._binding = Binding(
-            ledger=ledger,
-            registry=registry,
-            book=self._book,
-            planner=self._planner,
-            cycle=self._cycle,
-            reporter=self._reporter,
-            clock=clock,
-            node_id=self.node.id,
-        )
+        parts = (self._book, self._planner, self._cycle, self._reporter)
+        self._binding = Binding(ledger, registry, *parts, clock, self.node.id)
         self._upkeep = Upkeep(
             ledger, self.node, settings, self._cycle, self._execution, self._binding.refresh
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from core.ports import Call, Ending, Outcome
+from core.records import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
 from loggers import get_logger
 from manager.engine.context import RunContext, entered
@@ -59,7 +59,7 @@ class Execution:
         self._settings = settings
         self._manager = manager
         self._wake = wake
-        self._outcomes: queue.SimpleQueue[tuple[Call, Outcome]] = queue.SimpleQueue()
+        self._outcomes: queue.SimpleQueue[tuple[Call, Outcome, datetime]] = queue.SimpleQueue()
         self._live: dict[str, LiveRun] = {}
         self._interrupted: list[LiveRun] = []
         self._draw = random.Random()  # noqa: S311 - jitter, no secret
@@ -136,14 +136,14 @@ class Execution:
         """Return the attempts that ended since the last call, or whose time is up."""
         found: list[Ending] = []
         while not self._outcomes.empty():
-            call, outcome = self._outcomes.get()
+            call, outcome, ended_at = self._outcomes.get()
             live = self._live.get(call.run_id)
             if live is not None and live.run.token == call.token:
                 del self._live[call.run_id]
                 if live.stopped is Reason.INTERRUPTED and outcome.state is not RunState.COMPLETED:
                     self._interrupted.append(live)
                 else:
-                    found.append(self._ending(live, outcome, now))
+                    found.append(self._ending(live, outcome, ended_at))
         second = self._clock.monotonic()
         for live in self.live():
             if live.deadline is not None and live.deadline <= second:
@@ -164,7 +164,7 @@ class Execution:
         return [self._ending(live, Outcome(state=RunState.FAILED), now)]
 
     def _done(self, call: Call, outcome: Outcome) -> None:
-        self._outcomes.put((call, outcome))
+        self._outcomes.put((call, outcome, self._clock.now()))
         self._wake()
 
     def _ending(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:

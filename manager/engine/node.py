@@ -8,10 +8,10 @@ import socket
 from importlib import metadata
 from pathlib import Path
 
-from core.ports import Node
+from core.records import Node
 
 
-def this_node() -> Node:
+def this_node(*, timed: bool) -> Node:
     """Return the identity of the calling process, new at each call."""
     host, pid = socket.gethostname(), os.getpid()
     return Node(
@@ -21,6 +21,7 @@ def this_node() -> Node:
         boot_id=_boot_id(),
         process_start=_process_start(pid),
         version=version(),
+        timed=timed,
     )
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from core.policy import Overlap
-from core.ports import Firing
+from core.records import Firing
 from core.run import Cause, Reason, Run, RunState
 from core.trigger import Decision, Schedule, decide
 from manager.engine.book import LiveTask
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from core.definition import TaskDefinition
-    from core.ports import StoredTask
+    from core.records import StoredTask
     from core.run import RunIds
     from manager.engine.book import Book
 
@@ -42,7 +42,7 @@ class Planner:
 
     def first_run(self, definition: TaskDefinition, now: datetime) -> datetime | None:
         """Return when *definition* is due first if *now* is its first registration."""
-        if not self._timed or not definition.enabled:
+        if not definition.enabled:
             return None
         return self._book.trigger(_schedule(definition, now)).next_after(now)
 
@@ -73,6 +73,8 @@ class Planner:
         A date that had passed at its first registration becomes one ``MISSED`` run, the
         occurrences of a pause that ends become one ``SKIPPED`` run with their count.
         """
+        if not self._timed:
+            return None  # the nodes that fire occurrences decide what is due
         run: Run | None = None
         cursor = task.cursor
         if resumed:

@@ -14,7 +14,8 @@ from manager.engine.node import is_known_dead
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from core.ports import Ledger, Node
+    from core.ports import Ledger
+    from core.records import Node
     from core.run import Run
     from manager.engine.execution import LiveRun
 

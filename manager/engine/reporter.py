@@ -10,7 +10,8 @@ from loggers import get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from core.ports import Ending, Lifecycle
+    from core.ports import Lifecycle
+    from core.records import Ending
     from core.run import Run
 
 _log = get_logger("taskrack")

@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime
 
-    from core.ports import Ledger, Node, StoredTask
+    from core.ports import Ledger
+    from core.records import Node, StoredTask
     from manager.engine.cycle import Cycle
     from manager.engine.execution import Execution
     from manager.engine.settings import EngineSettings

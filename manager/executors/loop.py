@@ -9,13 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import StateError
-from core.ports import Outcome, PoolFigures
+from core.records import Outcome, PoolFigures
 from core.run import Reason, RunState
+from manager.executors.daemons import DaemonPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.ports import Call
+    from core.records import Call
 
 SIZE: Final = 1_000
 _STOP_SECONDS: Final = 2.0
@@ -43,6 +44,7 @@ class LoopExecutor:
         self._done = done
         self._stopping = False
         self._loop = asyncio.new_event_loop()
+        self._loop.set_default_executor(DaemonPool())
         self._thread = threading.Thread(target=self._serve, name="taskrack-loop", daemon=True)
         self._thread.start()
 

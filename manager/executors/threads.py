@@ -9,13 +9,13 @@ import queue
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from core.ports import Outcome, PoolFigures
+from core.records import Outcome, PoolFigures
 from core.run import Reason, RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.ports import Call
+    from core.records import Call
 
 LEAK_LIMIT: Final = 4
 """So many calls beyond their time limit, and the pool takes no more."""

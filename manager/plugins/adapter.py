@@ -22,16 +22,16 @@ class ModuleAdapter:
     @staticmethod
     def suits(module: ModuleType) -> bool:
         """Tell whether *module* has something to adapt."""
-        return hasattr(module, DEFINITIONS) or callable(getattr(module, _REGISTER, None))
+        return DEFINITIONS in vars(module) or callable(vars(module).get(_REGISTER))
 
     @hookimpl
     def taskrack_definitions(self) -> Any:  # noqa: ANN401 - whatever the module holds
-        """Return the module's list, whatever it is."""
-        return getattr(self._module, DEFINITIONS, None)
+        """Return the module's list, whatever it is; an empty one where there is none."""
+        return vars(self._module).get(DEFINITIONS, ())
 
     @hookimpl
     def taskrack_register_tasks(self, task_manager: object) -> None:
         """Let the module register its tasks by calls; what it registers twice is one task."""
-        register = getattr(self._module, _REGISTER, None)
+        register = vars(self._module).get(_REGISTER)
         if callable(register):
             register(task_manager)

@@ -38,17 +38,24 @@ def find_files(folder: Path) -> list[PluginFile]:
     """
     found: dict[Path, PluginFile] = {}
     for path in sorted(_python_files(folder), key=lambda each: each.parts):
-        real = path.resolve()
+        real = _real(path)
         if real not in found and (path.name == PLUGIN_FILE or _offers_something(real)):
             found[real] = PluginFile(path, real)
     return list(found.values())
+
+
+def _real(path: Path) -> Path:
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError):  # a link that leads back to itself
+        return path.absolute()
 
 
 def _python_files(folder: Path) -> Iterator[Path]:
     seen: set[Path] = set()
     for root, folders, files in os.walk(folder, followlinks=True):
         here = folder.__class__(root)
-        real = here.resolve()
+        real = _real(here)
         if real in seen:
             folders.clear()
             continue

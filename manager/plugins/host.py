@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import pluggy
 
@@ -14,8 +15,8 @@ from core.definition import TaskDefinition
 from core.errors import PluginError
 from loggers import get_logger
 from manager.plugins.adapter import ModuleAdapter
-from manager.plugins.discovery import find_files
-from manager.plugins.loading import Loader
+from manager.plugins.discovery import DEFINITIONS, find_files
+from manager.plugins.loading import Loader, line_of, said
 from manager.schemas.reading import PluginProblem, PluginRead
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 
     from core.run import Run
 
+T = TypeVar("T")
 _log = get_logger("taskrack")
+_MOST: Final = 1_000_000
+"""No list of definitions is read further; ``manager.max_tasks`` allows no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,7 @@ class Offer:
 class _Record:
     name: str
     source: str
+    path: Path | None = None
     problems: list[PluginProblem] = field(default_factory=list)
     loaded: bool = True
 
@@ -78,9 +83,10 @@ class PluginHost:
         """Load every plugin; one that does not load is recorded and hurts no other."""
         for file in find_files(self._folder):
             name, source = self._loader.name_of(file.real), self._loader.shown(file.path)
-            self._load(name, source, partial(self._loader.load_file, file))
+            record = _Record(name, source, file.real)
+            self._load(record, partial(self._loader.load_file, file))
         for name in self._names:
-            self._load(name, name, partial(self._loader.load_name, name))
+            self._load(_Record(name, name), partial(self._loader.load_name, name))
 
     def add(self, plugin: object, name: str) -> None:
         """Register an object of the application as a plugin."""
@@ -92,17 +98,10 @@ class PluginHost:
         found: list[Offer] = []
         for name, call in self._each("taskrack_definitions", {}):
             record = self._record(name)
-            offered = self._isolated(record, call)
-            if offered is None:
-                continue
-            if isinstance(offered, str | dict | TaskDefinition) or not hasattr(offered, "__iter__"):
-                text = f"TASK_DEFINITIONS: expected a list of dicts, got {type(offered).__name__}"
-                self.note(
-                    name, PluginProblem(file=record.source, cause=text, hint="Make it a list")
-                )
-                continue
-            items = self._isolated(record, partial(list, offered)) or []
-            found += [Offer(item, record.name, record.source, at) for at, item in enumerate(items)]
+            items = self._isolated(record, partial(_items, call, by_hook=name == record.name))
+            found += [
+                Offer(item, record.name, record.source, at) for at, item in enumerate(items or ())
+            ]
         return found
 
     def register_tasks(self, task_manager: object) -> None:
@@ -144,16 +143,13 @@ class PluginHost:
         """Tell the plugins that occurrences were skipped or missed."""
         self._tell("taskrack_run_dropped", run)
 
-    def _load(self, name: str, source: str, load: Callable[[], object]) -> None:
-        record = self._records.setdefault(name, _Record(name, source))
+    def _load(self, found: _Record, load: Callable[[], object]) -> None:
+        record = self._records.setdefault(found.name, found)
         try:
             loaded = load()
         except PluginError as error:
             record.loaded = False
-            cause = PluginProblem(
-                file=error.source, line=error.line, cause=error.cause, hint=error.hint
-            )
-            self.note(name, cause)
+            self._note_failure(record, error)
             return
         if not self._manager.is_registered(loaded):
             self._register(record, loaded)
@@ -162,10 +158,11 @@ class PluginHost:
         try:
             self._manager.register(loaded, record.name)
             self._manager.check_pending()
-        except pluggy.PluginValidationError as error:
-            self._manager.unregister(loaded)
+        except Exception as error:  # noqa: BLE001 - a plugin's import: its attributes are looked at
+            if self._manager.is_registered(loaded):
+                self._manager.unregister(loaded)
             hint = "See core/hookspecs.py for the hooks and their arguments"
-            cause = " ".join(str(error).split())
+            cause = " ".join(said(error).split())
             self.note(record.name, PluginProblem(file=record.source, cause=cause, hint=hint))
         if isinstance(loaded, ModuleType) and ModuleAdapter.suits(loaded):
             self._manager.register(ModuleAdapter(loaded), f"{record.name}:module")
@@ -182,21 +179,51 @@ class PluginHost:
         for name, call in self._each(hook, {"run": run}):
             try:
                 call()
-            except Exception as error:  # noqa: BLE001 - a hook's call: whatever it raises is its own
-                _log.error("plugin %s: %s raised %s: %s", name, hook, type(error).__name__, error)
+            except BaseException as error:  # noqa: BLE001 - a hook's call: whatever it raises is its own
+                _log.error("plugin %s: %s raised %s", name, hook, said(error))
 
-    def _isolated(self, record: _Record, call: Callable[[], Any]) -> Any:  # noqa: ANN401 - a hook's value
+    def _isolated(self, record: _Record, call: Callable[[], T]) -> T | None:
         try:
             return call()
-        except Exception as error:  # noqa: BLE001 - a hook's call: whatever it raises is its own
-            cause = f"{type(error).__name__}: {error}"
-            problem = PluginProblem(file=record.source, cause=cause, hint="Mend the hook")
+        except PluginError as error:
+            self._note_failure(record, error)
+        except BaseException as error:  # noqa: BLE001 - a hook's call: an exit is its own as well
+            line = line_of(error, record.path)
+            problem = PluginProblem(
+                file=record.source, line=line, cause=said(error), hint="Mend the hook"
+            )
             self.note(record.name, problem)
-            return None
+        return None
+
+    def _note_failure(self, record: _Record, error: PluginError) -> None:
+        file = error.source or record.source
+        cause = PluginProblem(file=file, line=error.line, cause=error.cause, hint=error.hint)
+        self.note(record.name, cause)
 
     def _record(self, plugin: str) -> _Record:
         name = plugin.removesuffix(":module")
         return self._records.setdefault(name, _Record(name, name))
+
+
+def _items(call: Callable[[], Any], *, by_hook: bool) -> list[Any]:
+    """Return what *call* offers as a list; ``None`` is nothing where a hook says it.
+
+    Raises:
+        PluginError: it is no list of definitions.
+    """
+    offered = call()
+    if offered is None and by_hook:
+        return []
+    single = isinstance(offered, str | bytes | dict | type | TaskDefinition)
+    if single or not hasattr(type(offered), "__iter__"):
+        kind = "None" if offered is None else type(offered).__name__
+        text = f"{DEFINITIONS}: expected a list of dicts, got {kind}"
+        raise PluginError("", text, "Make it a list")
+    items = list(islice(offered, _MOST + 1))
+    if len(items) > _MOST:
+        text = f"{DEFINITIONS}: expected at most {_MOST} definitions, got more"
+        raise PluginError("", text, "Make it a list that ends")
+    return items
 
 
 def _state(record: _Record) -> str:

@@ -149,24 +149,36 @@ class Loader:
     def _failure(self, error: BaseException, source: str, path: Path | None) -> PluginError:
         if isinstance(error, PluginError):
             return error
-        place, line = source, _line_of(error, path)
-        if isinstance(error, SyntaxError) and error.filename:
+        place, line = source, line_of(error, path)
+        if isinstance(error, SyntaxError) and isinstance(error.filename, str):
             place, line = self.shown(Path(error.filename)), error.lineno
-        said = error.msg if isinstance(error, SyntaxError) else str(error)
-        cause = f"{type(error).__name__}: {said}" if said else type(error).__name__
         hint = next((text for kind, text in _HINTS.items() if isinstance(error, kind)), "")
-        return PluginError(place, cause, hint or "Mend it; the other plugins run", line)
+        return PluginError(place, said(error), hint or "Mend it; the other plugins run", line)
 
 
 _PRIVATE: Final = "taskrack_plugin_"
+_SAID: Final = 1_000
 _PACKAGE: Final = "__init__"
 
 
-def _line_of(error: BaseException, path: Path | None) -> int | None:
+def line_of(error: BaseException, path: Path | None) -> int | None:
     """Return the last line of *path* that the traceback of *error* passed."""
+    if path is None:
+        return None
     lines = [
-        frame.lineno
-        for frame in traceback.extract_tb(error.__traceback__)
-        if path is not None and Path(frame.filename) == path
+        line
+        for frame, line in traceback.walk_tb(error.__traceback__)
+        if Path(frame.f_code.co_filename) == path
     ]
     return lines[-1] if lines else None
+
+
+def said(error: BaseException) -> str:
+    """Return the kind of *error* and what it says, even where it cannot say anything."""
+    kind = type(error).__name__
+    try:
+        text = error.msg if isinstance(error, SyntaxError) else str(error)
+    except Exception as second:  # noqa: BLE001 - a plugin's import: its error may fail to print itself
+        text = f"(its message raised {type(second).__name__})"
+    text = str(text or "").encode("utf-8", "backslashreplace").decode()[:_SAID]
+    return f"{kind}: {text}" if text else kind

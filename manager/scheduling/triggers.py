@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
 
+from configurations.masking import shown
+from configurations.problems import path_text
 from core.errors import Problem, TriggerError
 from core.registry import nearest
 from manager.scheduling.fields import FieldTrigger
@@ -90,7 +91,7 @@ def checked_arguments(kind: str, arguments: Mapping[str, Any], timezone: str) ->
         meant = nearest(kind, sorted(KINDS))
         hint = f", did you mean {meant!r}?" if meant else "."
         known = ", ".join(sorted(KINDS))
-        text = f"unknown trigger {kind!r}{hint} Known triggers: {known}."
+        text = f"unknown trigger {shown(kind)}{hint} Known triggers: {known}."
         raise TriggerError(kind, [Problem("", text)])
     known_names, check = KINDS[kind]
     problems = [_unknown(name, known_names) for name in arguments if name not in known_names]
@@ -102,15 +103,15 @@ def checked_arguments(kind: str, arguments: Mapping[str, Any], timezone: str) ->
 def _unknown(name: str, known: tuple[str, ...]) -> Problem:
     meant = nearest(name, list(known))
     hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(known)}"
-    return Problem(f"trigger_args.{name}", f"unknown argument, {hint}")
+    return Problem(path_text(("trigger_args", name)), f"unknown argument, {hint}")
 
 
 def _interval(arguments: Mapping[str, Any], _timezone: str) -> dict[str, Any]:
     problems: list[Problem] = []
     for unit, value in arguments.items():
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not number or not math.isfinite(value) or not 0 <= value <= _LONGEST.total_seconds():
-            text = f"expected a number from 0 to 3155760000, got {value!r:.80}"
+        if not number or not 0 <= value <= _LONGEST.total_seconds():  # NaN is in no range
+            text = f"expected a number from 0 to 3155760000, got {shown(value)}"
             problems.append(Problem(f"trigger_args.{unit}", text))
     if problems:
         raise TriggerError("interval", problems)
@@ -132,12 +133,12 @@ def _date(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     if isinstance(value, datetime | date):
         value = value.isoformat()
     if not isinstance(value, str):
-        text = f"{_DATE_FORM}, got {value!r:.80}"
+        text = f"{_DATE_FORM}, got {shown(value)}"
         raise TriggerError("date", [Problem("trigger_args.run_date", text)])
     try:
         _instant(value, ZoneInfo(timezone))
     except (ValueError, OverflowError):
-        text = f"{_DATE_FORM}, got {value!r:.80}"
+        text = f"{_DATE_FORM}, got {shown(value)}"
         raise TriggerError("date", [Problem("trigger_args.run_date", text)]) from None
     return {"run_date": value}
 
@@ -155,13 +156,14 @@ def _cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     problems: list[Problem] = []
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int | str):
-            text = f"expected a whole number or an expression such as '*/2', got {value!r:.80}"
+            text = f"expected a whole number or an expression such as '*/2', got {shown(value)}"
             problems.append(Problem(f"trigger_args.{name}", text))
             continue
         try:
             CronTrigger(**{name: value}, timezone=zone)
         except (ValueError, OverflowError) as error:
-            text = f"expected {_RANGES[name]}, got {value!r:.80} ({error!s:.120})"
+            said = repr(str(error))[1:-1]
+            text = f"expected {_RANGES[name]}, got {shown(value)} ({said:.120})"
             problems.append(Problem(f"trigger_args.{name}", text))
     if problems:
         raise TriggerError("cron", problems)

@@ -12,6 +12,7 @@ from pydantic.functional_validators import AfterValidator
 
 from configurations.fields import DAY_SECONDS, YEAR_SECONDS, TimeZone, Whole, suggestion
 from configurations.masking import shown
+from configurations.problems import path_text
 from core.definition import innermost
 from core.errors import Problem
 
@@ -27,8 +28,11 @@ PRIORITIES: Final = {"low": -10, "normal": 0, "high": 10}
 def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     try:
         json.dumps(value, allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise ValueError(f"expected JSON values, got one that is not ({error!s:.100})") from None
+    except RecursionError:
+        raise ValueError("expected JSON values, got some that nest too deeply") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        said = repr(str(error))[1:100]
+        raise ValueError(f"expected JSON values, got one that is not ({said})") from None
     return value
 
 
@@ -133,13 +137,36 @@ EXPECTED: Final[Mapping[str, str]] = {
 
 def parse_definition(data: Mapping[Any, Any]) -> tuple[DefinitionModel | None, list[Problem]]:
     """Return *data* as a model, or every problem that it has, one a key."""
-    odd = [name for name in data if not isinstance(name, str)]
+    odd = [name for name in data if not _is_text(name)]
     if odd:
         return None, [Problem("", f"expected keys that are texts, got {shown(odd[0])}")]
     try:
-        return DefinitionModel.model_validate(dict(data)), []
+        return DefinitionModel.model_validate(data), []
     except ValidationError as error:
         return None, problems_of(error, data, DefinitionModel)
+
+
+def tamed(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - whatever a plugin holds
+    """Return texts, dicts and lists of classes derived from them as plain ones.
+
+    A derived class may do anything when it is read; down to *depth*, its content is copied.
+    """
+    if isinstance(value, str):
+        return str.__str__(value)
+    if depth and isinstance(value, dict):
+        items = dict.items(value)
+        return {tamed(name, 0): tamed(each, depth - 1) for name, each in items}
+    if depth and isinstance(value, list):
+        return [tamed(each, depth - 1) for each in list.__iter__(value)]
+    return value
+
+
+def _is_text(value: object) -> bool:
+    """Tell whether *value* is a text that can be stored; lone surrogates cannot."""
+    try:
+        return isinstance(value, str) and bool(value.encode() or True)
+    except UnicodeEncodeError:
+        return False
 
 
 def problems_of(
@@ -161,7 +188,8 @@ def _problem(detail: ErrorDetails, data: Mapping[str, Any], model: type[BaseMode
         known = RetryModel if rest else model
         hint = suggestion(rest[0] if rest else key, known.model_fields)
         names = ", ".join(sorted(known.model_fields))
-        return Problem(inner or key, f"unknown key{hint or f'; known are {names}'}")
+        place = path_text((key, *rest[:1]))
+        return Problem(place, f"unknown key{hint or f'; known are {names}'}")
     if detail["type"] == "missing":
         return Problem(where, f"missing; expected {EXPECTED[where]}")
     if detail["type"] == "value_error":

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Reason, RunState
 from manager.storage.rows import stored_task_of
-from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, plugins, runs, tasks
+from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.ports import StoredTask
+    from core.records import StoredTask
 
 SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
 """The columns that say when a task is due; a change of them moves the cursor to now."""
@@ -26,6 +27,7 @@ _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
+_BIND: Final = insert_or(bindings).on_conflict_do_nothing()
 _REWRITE: Final = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -83,6 +85,9 @@ class Catalogue:
                     changes.append(_change(stands, node))
         if changes:
             self._connection.execute(_REWRITE, changes)
+        if rows:
+            own = [{"node": node, "task_id": row["id"]} for row in rows]
+            self._connection.execute(_BIND, own)
         return bound
 
     def _rebound(
@@ -114,7 +119,8 @@ class Catalogue:
         return dict(old) | new | standing
 
     def _next_revision(self) -> int:
-        return self._connection.execute(select(_NEXT_REVISION)).scalar_one()
+        number: int = self._connection.execute(select(_NEXT_REVISION)).scalar_one()
+        return number
 
     def override(
         self, task_id: str, columns: Mapping[str, Any], overrides: Mapping[str, Any], now: datetime

@@ -94,7 +94,7 @@ class Database:
         Raises:
             LedgerError: it cannot serve, or its schema is older than this release reads.
         """
-        if self.path is None or not self.path.exists():
+        if self.path is None:
             return False
         version = _inspect(self.path, self.label)
         if version is None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import delete, func, insert, or_, select, update
 
-from core.ports import Node
+from core.records import Node
 from core.run import Reason, RunState
 from manager.storage.catalogue import Catalogue
 from manager.storage.membership import Membership
@@ -22,6 +22,7 @@ from manager.storage.tables import (
     nodes,
     run_logs,
     runs,
+    tasks,
 )
 from manager.storage.transaction import SqlTransaction
 
@@ -33,7 +34,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from core.definition import TaskDefinition
-    from core.ports import LedgerTransaction, StoredTask
+    from core.ports import LedgerTransaction
+    from core.records import StoredTask
     from core.run import Run
     from manager.storage.database import Database
 
@@ -152,16 +154,20 @@ class SqlLedger:
         """Cancel a waiting run, ask a running one to end; return its state before, if known."""
 
         def work(connection: Connection) -> RunState | None:
-            row = connection.execute(select(runs.c.state).where(runs.c.id == run_id)).scalar()
+            mine = runs.c.id == run_id
+            query = select(runs.c.state, runs.c.task_id, runs.c.attempt).where(mine)
+            row = connection.execute(query).one_or_none()
             if row is None:
                 return None
-            mine = runs.c.id == run_id
             ended = {"state": RunState.CANCELLED.value, "reason": Reason.REQUESTED.value}
-            connection.execute(
+            waited = connection.execute(
                 update(runs).where(IS_WAITING, mine).values(**ended, finished_at=now)
             )
+            if waited.rowcount == 1 and row.attempt > 0:
+                last = update(tasks).where(tasks.c.id == row.task_id)
+                connection.execute(last.values(last_status=RunState.CANCELLED.value))
             connection.execute(update(runs).where(IS_RUNNING, mine).values(cancel_requested=True))
-            return RunState(row)
+            return RunState(row.state)
 
         return self._recorder.write(work)
 
@@ -172,10 +178,15 @@ class SqlLedger:
         return None if row is None else run_of(row)
 
     def prune(self, before: datetime) -> int:
-        """Delete final runs that ended before *before*, some hundreds a commit; return how many."""
+        """Delete final runs that ended before *before*, some hundreds a commit; return how many.
+
+        Nodes that stopped or died before it are forgotten too.
+        """
         total = 0
         while count := self._recorder.write(lambda link: _pruned(link, before)):
             total += count
+        gone = delete(nodes).where(nodes.c.state != "alive", nodes.c.heartbeat < before)
+        self._recorder.write(lambda link: link.execute(gone))
         return total
 
     def document(self, name: str) -> dict[str, Any] | None:

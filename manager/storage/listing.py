@@ -7,6 +7,7 @@ therefore made a column at a time, and equal JSON texts are parsed once.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, type_coerce
@@ -22,11 +23,23 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
 _SHOWN: Final = tuple(name for name in TaskRead.model_fields if name != "status")
-_NAMES: Final = (*_SHOWN, "node")
 _STATES: Final[dict[str | None, RunState | None]] = {
     None: None,
     **{state.value: state for state in RunState},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What is alive around the ledger.
+
+    Attributes:
+        bound: Tasks whose function a living node has; ``None`` where no node is alive.
+        timed: Whether occurrences fire.
+    """
+
+    bound: frozenset[str] | None
+    timed: bool
 
 
 def _plain(name: str) -> ColumnElement[Any]:
@@ -35,39 +48,35 @@ def _plain(name: str) -> ColumnElement[Any]:
     return type_coerce(column, kind.impl) if isinstance(kind, Instant | Json) else column
 
 
-LISTED: Final = select(*map(_plain, _NAMES)).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
+LISTED: Final = select(*map(_plain, _SHOWN)).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
 """The query whose rows ``task_reads`` takes."""
 
 
 def task_reads(
-    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], living: set[str]
+    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], around: Surroundings
 ) -> list[TaskRead]:
     """Return what is shown of tasks.
 
     Args:
         rows: What ``LISTED`` gave.
         busy: What tasks with a run under way are doing.
-        living: The nodes that are alive.
+        around: What is alive.
     """
     if not rows:
         return []
     columns: dict[str, Sequence[Any]] = dict(
-        zip(_NAMES, zip(*rows, strict=True), strict=True),
+        zip(_SHOWN, zip(*rows, strict=True), strict=True),
     )
-    nodes = columns.pop("node")
     for name, convert in _CONVERSIONS.items():
         columns[name] = convert(columns[name])
     columns["status"] = [
-        busy.get(task_id) or _idle(enabled, paused, next_run, bound=not living or node in living)
-        for task_id, enabled, paused, next_run, node in zip(
-            columns["id"],
-            columns["enabled"],
-            columns["paused"],
-            columns["next_run"],
-            nodes,
-            strict=True,
+        busy.get(task_id) or _idle(task_id, enabled, paused, next_run, around)
+        for task_id, enabled, paused, next_run in zip(
+            columns["id"], columns["enabled"], columns["paused"], columns["next_run"], strict=True
         )
     ]
+    if not around.timed:
+        columns["next_run"] = [None] * len(rows)
     names = tuple(TaskRead.model_fields)
     ordered = (columns[name] for name in names)
     return TaskRead.vouched(
@@ -100,10 +109,12 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
 }
 
 
-def _idle(enabled: object, paused: object, next_run: object, *, bound: bool) -> TaskState:
-    if not bound:
+def _idle(
+    task_id: str, enabled: object, paused: object, next_run: object, around: Surroundings
+) -> TaskState:
+    if around.bound is not None and task_id not in around.bound:
         return TaskState.UNBOUND
-    if not enabled:
+    if not enabled or not around.timed:
         return TaskState.DISABLED
     if paused:
         return TaskState.PAUSED

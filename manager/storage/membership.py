@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, select, update
 
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
 from manager.storage.rows import run_of
-from manager.storage.tables import IS_RUNNING, nodes, runs, tasks
+from manager.storage.tables import IS_RUNNING, bindings, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.ports import Node
+    from core.records import Node
 
 CRASH_LIMIT: Final = 3
 """So many deaths of its process, and a run is given up."""
@@ -42,6 +42,7 @@ class Membership:
                 "boot_id": node.boot_id,
                 "process_start": node.process_start,
                 "version": node.version,
+                "timed": node.timed,
                 "state": "alive",
                 "started_at": now,
                 "heartbeat": now,
@@ -61,6 +62,7 @@ class Membership:
         """Enter a node as stopped."""
         change = update(nodes).where(nodes.c.id == node_id)
         self._connection.execute(change.values(state="stopped", heartbeat=now, lease_until=now))
+        self._connection.execute(delete(bindings).where(bindings.c.node == node_id))
 
     def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
         """Enter nodes as dead and decide what becomes of the runs that they held.
@@ -73,6 +75,7 @@ class Membership:
             The runs as they now stand.
         """
         self._connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(state="dead"))
+        self._connection.execute(delete(bindings).where(bindings.c.node.in_(node_ids)))
         query = (
             select(runs, tasks.c.options)
             .outerjoin(tasks, tasks.c.id == runs.c.task_id)

@@ -17,14 +17,25 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
-from manager.storage.listing import LISTED, task_reads
+from manager.storage.listing import LISTED, Surroundings, task_reads
 from manager.storage.rows import run_of
-from manager.storage.tables import IS_OPEN, IS_RUNNING, attempts, nodes, plugins, runs, tasks
+from manager.storage.tables import (
+    IS_OPEN,
+    IS_RUNNING,
+    attempts,
+    bindings,
+    nodes,
+    plugins,
+    runs,
+    tasks,
+)
 from manager.storage.types import to_micros
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from sqlalchemy.engine import Connection
 
     from core.run import Run
     from manager.storage.database import Database
@@ -48,9 +59,8 @@ class Reading:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             busy = _busiest(connection.execute(open_runs).all())
-            alive = connection.execute(select(nodes.c.id).where(nodes.c.state == "alive"))
-            living = set(alive.scalars())
-        return task_reads(rows, busy, living)
+            surroundings = _surroundings(connection)
+        return task_reads(rows, busy, surroundings)
 
     def run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None``."""
@@ -140,6 +150,16 @@ class Reading:
             hours=tuple(counts.get(number, 0) for number in hours),
             failures=tuple(run_read(run_of(row)) for row in failures),
         )
+
+
+def _surroundings(connection: Connection) -> Surroundings:
+    living = connection.execute(select(nodes.c.timed).where(nodes.c.state == "alive")).scalars()
+    timed = list(living)
+    if not timed:
+        return Surroundings(bound=None, timed=True)
+    held = select(bindings.c.task_id).join(nodes, nodes.c.id == bindings.c.node)
+    bound = connection.execute(held.where(nodes.c.state == "alive")).scalars()
+    return Surroundings(bound=frozenset(bound), timed=any(timed))
 
 
 def run_read(run: Run) -> RunRead:

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from core.policy import Backoff, Overlap
-from core.ports import StoredTask
+from core.records import StoredTask
 from core.run import Attempt, Cause, Reason, Run, RunState
 
 if TYPE_CHECKING:

@@ -148,10 +148,20 @@ nodes = Table(
     Column("boot_id", Text, nullable=False),
     Column("process_start", Text, nullable=False),
     Column("version", Text, nullable=False),
+    Column("timed", Boolean, nullable=False),
     Column("state", Text, nullable=False),
     Column("started_at", Instant, nullable=False),
     Column("heartbeat", Instant, nullable=False),
     Column("lease_until", Instant, nullable=False),
+)
+
+bindings = Table(
+    "bindings",
+    metadata,
+    Column("node", Text, nullable=False),
+    Column("task_id", Text, nullable=False),
+    PrimaryKeyConstraint("node", "task_id"),
+    sqlite_with_rowid=False,
 )
 
 plugins = Table(

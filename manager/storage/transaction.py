@@ -7,13 +7,13 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, case, func, insert, literal, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
+from sqlalchemy import func, insert, select, update
 
-from core.ports import Fired
+from core.records import Fired
 from core.run import Attempt, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
-from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs, tasks
+from manager.storage.statements import ADVANCE, COUNT, DROPPED, END, INSERT, RELEASE, START, STARTED
+from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,79 +21,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.ports import Claim, Ending, Firing
+    from core.records import Claim, Ending, Firing
     from core.run import Run
 
 _CHUNK: Final = 500
-
-_ADVANCE: Final = (
-    update(tasks)
-    .where(
-        tasks.c.id == bindparam("task"),
-        tasks.c.cursor == bindparam("since"),
-        tasks.c.removed.is_(False),
-    )
-    .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
-)
-_INSERT: Final = insert_or(runs).on_conflict_do_nothing(
-    index_elements=[runs.c.task_id, runs.c.fire_key],
-)
-_STARTED: Final = (
-    update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
-)
-_START: Final = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"), IS_WAITING)
-    .values(
-        state=RunState.RUNNING.value,
-        reason=None,
-        token=runs.c.token + 1,
-        attempt=runs.c.attempt + 1,
-        node=bindparam("owner"),
-        started_at=bindparam("at"),
-        error=None,
-        traceback=None,
-    )
-    .returning(runs)
-)
-_END: Final = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
-    .values(
-        state=bindparam("after"),
-        reason=bindparam("why"),
-        result=bindparam("gave"),
-        error=bindparam("said"),
-        traceback=bindparam("trace"),
-        not_before=bindparam("earliest"),
-        finished_at=bindparam("at"),
-    )
-)
-_RELEASE: Final = (
-    update(runs)
-    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
-    .values(
-        state=bindparam("after"),
-        reason=bindparam("why"),
-        error=bindparam("said"),
-        crashes=bindparam("crashed"),
-        interruptions=bindparam("broken"),
-        node=None,
-        not_before=bindparam("earliest"),
-        finished_at=bindparam("at"),
-    )
-)
-_COUNT: Final = (
-    update(tasks)
-    .where(tasks.c.id == bindparam("task"))
-    .values(
-        last_status=bindparam("after"),
-        completed=tasks.c.completed
-        + case((bindparam("after") == literal(RunState.COMPLETED.value), 1), else_=0),
-        failed=tasks.c.failed
-        + case((bindparam("after") == literal(RunState.FAILED.value), 1), else_=0),
-    )
-)
 
 
 class SqlTransaction:
@@ -118,13 +49,18 @@ class SqlTransaction:
             if row.state is RunState.RUNNING
         ]
         if started:
-            self._connection.execute(_STARTED, started)
+            self._connection.execute(STARTED, started)
+        dropped = [
+            {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
+        ]
+        if dropped:
+            self._connection.execute(DROPPED, dropped)
         kept = {firing.task_id for firing in won}
         return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
 
     def insert(self, run: Run) -> bool:
         """Insert *run*; tell whether its fire key was new."""
-        return self._connection.execute(_INSERT, run_row(run)).rowcount == 1
+        return self._connection.execute(INSERT, run_row(run)).rowcount == 1
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
@@ -144,7 +80,7 @@ class SqlTransaction:
                 claimed += self._started(run_id, wish)
         if claimed:
             self._connection.execute(
-                _STARTED, [{"task": run.task_id, "at": run.started_at} for run in claimed]
+                STARTED, [{"task": run.task_id, "at": run.started_at} for run in claimed]
             )
         return claimed
 
@@ -161,7 +97,7 @@ class SqlTransaction:
             if each.run.state.is_final
         ]
         if final:
-            self._connection.execute(_COUNT, final)
+            self._connection.execute(COUNT, final)
         return held
 
     def release(self, given: Sequence[Run], now: datetime) -> None:
@@ -182,12 +118,12 @@ class SqlTransaction:
                 "earliest": now,
                 "at": now if run.state.is_final else None,
             }
-            if self._connection.execute(_RELEASE, values).rowcount == 0:
+            if self._connection.execute(RELEASE, values).rowcount == 0:
                 continue
             self._connection.execute(insert(attempts), attempt_row(_cut_off(run, now)))
             if run.state.is_final:
                 final = {"task": run.task_id, "after": run.state.value}
-                self._connection.execute(_COUNT, final)
+                self._connection.execute(COUNT, final)
 
     def _advanced(self, firing: Firing) -> bool:
         values = {
@@ -196,11 +132,11 @@ class SqlTransaction:
             "until": firing.cursor,
             "upcoming": firing.next_run,
         }
-        return self._connection.execute(_ADVANCE, values).rowcount == 1
+        return self._connection.execute(ADVANCE, values).rowcount == 1
 
     def _inserted(self, rows: list[Run]) -> list[Run]:
         """Insert *rows* and return those whose fire key was new."""
-        result = self._connection.execute(_INSERT, [run_row(row) for row in rows])
+        result = self._connection.execute(INSERT, [run_row(row) for row in rows])
         if result.rowcount == len(rows):
             return rows
         there: set[str] = set()
@@ -258,7 +194,7 @@ class SqlTransaction:
 
     def _started(self, run_id: str, wish: Claim) -> list[Run]:
         values = {"run": run_id, "owner": wish.node, "at": wish.now}
-        row = self._connection.execute(_START, values).mappings().one_or_none()
+        row = self._connection.execute(START, values).mappings().one_or_none()
         return [] if row is None else [run_of(row)]
 
     def _ended(self, ending: Ending) -> bool:
@@ -275,7 +211,7 @@ class SqlTransaction:
             "earliest": run.not_before,
             "at": run.finished_at,
         }
-        return self._connection.execute(_END, values).rowcount == 1
+        return self._connection.execute(END, values).rowcount == 1
 
 
 def _wants_to_run(firing: Firing) -> bool:

@@ -5,18 +5,33 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from configurations.masking import shown
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem, TriggerError
 from core.policy import Backoff, CatchUp, Delivery, Overlap, OverlapPolicy, RetryPolicy
 from manager.scheduling import checked_arguments
-from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition
+from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition, tamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from manager.schemas.definition import DefinitionModel, RetryModel
+
+_WRITTEN: Final = (
+    *("id", "name", "func", "trigger", "trigger_args", "enabled", "max_retries", "args", "kwargs"),
+    *("description", "tags", "timezone", "priority", "run_on_start"),
+)
+"""The keys of a ready-made definition that have the form of a written one's."""
+_KINDS: Final[Mapping[str, Any]] = {
+    "timeout": timedelta | None,
+    "misfire_grace_time": timedelta | None,
+    "catch_up": CatchUp,
+    "overlap": OverlapPolicy,
+    "delivery": Delivery,
+    "retry": RetryPolicy,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +67,13 @@ class Drafter:
         if not isinstance(data, dict):
             text = f"expected a dict of keys such as 'id' and 'func', got {type(data).__name__}"
             raise DefinitionError(source, [Problem("", text)])
-        model, problems = parse_definition(data)
-        arguments, more = self._arguments(data)
+        written = tamed(data)
+        model, problems = parse_definition(written)
+        arguments, more = self._arguments(written)
         if model is None or problems or more:
             seen = {problem.where for problem in problems}
             every = [*problems, *(problem for problem in more if problem.where not in seen)]
-            kind = DefinitionError if callable(data.get("func")) else NotCallableError
+            kind = DefinitionError if callable(written.get("func")) else NotCallableError
             raise kind(source, every)
         return self._definition(model, arguments, plugin, source, called=called), (
             model.replace_existing
@@ -78,7 +94,7 @@ class Drafter:
             nested = nested | arguments
         data = {"id": task_id, "func": func, "trigger": trigger, "trigger_args": nested}
         frame = sys._getframe(2)  # noqa: SLF001 - the only way to name who called add_task
-        place = f"add_task({task_id!r}) in {frame.f_code.co_filename}:{frame.f_lineno}"
+        place = f"add_task({shown(task_id)}) in {frame.f_code.co_filename}:{frame.f_lineno}"
         plugin = getattr(func, "__module__", None) or APPLICATION
         return self.draft(data | options, plugin=plugin, source=place, called=True)
 
@@ -90,8 +106,9 @@ class Drafter:
             return {}, []
         if not all(isinstance(name, str) for name in arguments):
             return {}, []
+        chosen = zone if isinstance(zone, str) and zone else self.timezone
         try:
-            return checked_arguments(trigger, arguments, zone or self.timezone), []
+            return checked_arguments(trigger, arguments, chosen), []
         except TriggerError as error:
             return {}, list(error.problems)
         except (LookupError, ValueError, TypeError, OSError):
@@ -141,15 +158,16 @@ class Drafter:
 
     def _adopted(self, definition: TaskDefinition, plugin: str, source: str) -> TaskDefinition:
         """Return a ready-made definition, checked where the types do not."""
-        arguments, problems = self._arguments(
-            {
-                "trigger": definition.trigger,
-                "trigger_args": dict(definition.trigger_args),
-                "timezone": definition.timezone,
-            }
-        )
+        written = tamed({name: getattr(definition, name) for name in _WRITTEN})
+        arguments, problems = self._arguments(written)
+        problems += parse_definition(written)[1]
+        for name, kind in _KINDS.items():
+            value = getattr(definition, name)
+            if not isinstance(value, kind):
+                text = f"expected {getattr(kind, '__name__', kind)}, got {shown(value)}"
+                problems.append(Problem(name, text))
         if not callable(definition.func):
-            raise NotCallableError(source, [Problem("func", "expected a function")])
+            raise NotCallableError(source, problems)
         if problems:
             raise DefinitionError(source, problems)
         return replace(definition, trigger_args=arguments, plugin=plugin, source=source)
@@ -169,10 +187,13 @@ def _overlap(value: str | int) -> OverlapPolicy:
 def _retry(model: RetryModel) -> RetryPolicy:
     backoff = model.backoff
     listed = backoff if isinstance(backoff, list) else []
+    longest = model.max_delay
+    if "max_delay" not in model.model_fields_set:  # a longer pause that was written out holds
+        longest = max(longest, model.delay, *listed)
     return RetryPolicy(
         backoff=Backoff.LISTED if isinstance(backoff, list) else Backoff(backoff),
         delay=timedelta(seconds=model.delay),
-        max_delay=timedelta(seconds=model.max_delay),
+        max_delay=timedelta(seconds=longest),
         jitter=model.jitter,
         delays=tuple(timedelta(seconds=pause) for pause in listed),
         retry_on=frozenset(model.retry_on),
@@ -181,5 +202,6 @@ def _retry(model: RetryModel) -> RetryPolicy:
 
 
 def _first_line(func: object) -> str:
-    text = (getattr(func, "__doc__", None) or "").strip()
-    return text.splitlines()[0][:2_000] if text else ""
+    text = getattr(func, "__doc__", None)
+    lines = text.strip().splitlines() if isinstance(text, str) else []
+    return lines[0][:2_000].encode("utf-8", "replace").decode() if lines else ""

@@ -6,7 +6,8 @@ import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import CommandLine
+
+from tests.commandline import CommandLine
 
 if TYPE_CHECKING:
     from pathlib import Path

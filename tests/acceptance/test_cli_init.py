@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from commandline import CommandLine
-from tools import eventually
+from tests.commandline import CommandLine
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import CommandLine, Container
-from tools import eventually
 
 from core.clock import SystemClock
+from tests.commandline import CommandLine, Container
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -7,8 +7,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from commandline import CommandLine
-from tools import eventually
+
+from tests.commandline import CommandLine
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
-from commandline import CommandLine
-from tools import eventually
 
 from core.clock import SystemClock
+from tests.commandline import CommandLine
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from pathlib import Path

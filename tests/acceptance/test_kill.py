@@ -116,8 +116,6 @@ def calls_of(project: Project) -> list[str]:
     return file.read_text(encoding="utf-8").splitlines() if file.exists() else []
 
 
-@pytest.mark.item("X29")
-@pytest.mark.item("X54")
 def test_a_killed_run_is_run_again_or_lost_as_its_task_says(project: Project) -> None:
     """At least once: attempt 2 completes. At most once: LOST. History and cadence are kept."""
     project.plugin(PLUGIN)
@@ -146,7 +144,6 @@ def test_a_killed_run_is_run_again_or_lost_as_its_task_says(project: Project) ->
     assert fire(tasks, "once").state is RunState.COMPLETED
 
 
-@pytest.mark.item("X49")
 def test_the_cadence_of_an_interval_survives_a_kill(project: Project) -> None:
     """The occurrence that was due before the kill is due after it, to the microsecond."""
     project.plugin(PLUGIN)
@@ -183,7 +180,6 @@ def test_without_automatic_restarts_a_killed_run_is_lost(project: Project) -> No
     assert sorted(calls_of(project)) == ["again 1", "once 1"]
 
 
-@pytest.mark.item("X54")
 def test_a_run_that_kills_its_process_three_times_is_given_up(project: Project) -> None:
     """The third death under a run ends it as failed, with ``crash``; it is not started again."""
     project.plugin(DEADLY)

@@ -312,7 +312,6 @@ def test_error_handling_and_retries(reader: Project, caplog: pytest.LogCaptureFi
 
 
 @pytest.mark.item("X38")
-@pytest.mark.item("X45")
 def test_the_configuration_loads_and_says_the_defaults(project: Project) -> None:
     """``Xcorecfg.from_file`` takes the block; its six values are the defaults."""
     file = project.write("config.json", block("Configuration"))
@@ -387,8 +386,6 @@ def test_task_logs(project: Project, caplog: pytest.LogCaptureFixture, works: bo
 LOGGER: Final = 'from loggers import get_logger\nlogger = get_logger("backgroundtask")\n'
 
 
-@pytest.mark.item("X32")
-@pytest.mark.item("X54")
 def test_always_handle_exceptions(project: Project) -> None:
     """The pattern of log and re-raise is a success where nothing is raised."""
     run = ran(project, "1. Always Handle Exceptions", "robust_task", LOGGER)

@@ -12,13 +12,13 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
-from tools import eventually
 
 from core.errors import StateError
-from core.ports import Call, Outcome
+from core.records import Call, Outcome
 from core.run import Reason, RunState
 from manager.executors import LoopExecutor, ThreadExecutor
 from manager.executors.threads import LEAK_LIMIT
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

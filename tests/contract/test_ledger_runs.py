@@ -8,13 +8,13 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_tools import HOUR, SECOND, START, due, firing, node, run_of, task, wish
 
 from core.errors import StateError
 from core.policy import Delivery
-from core.ports import Ending, Fired
+from core.records import Ending, Fired
 from core.run import Attempt, Cause, Reason, Run, RunState
 from manager.storage import Database, SqlLedger
+from tests.engine_tools import HOUR, SECOND, START, due, firing, node, run_of, task, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_tools import HOUR, SECOND, START, node, run_of, task, waits, wish
 from sqlalchemy import select
 
 from core.policy import Backoff, Overlap, OverlapPolicy, RetryPolicy
 from core.run import Reason, RunState, TaskState
 from manager.storage import Database, SqlLedger
 from manager.storage.tables import audit
+from tests.engine_tools import HOUR, SECOND, START, node, run_of, task, waits, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from core.definition import TaskDefinition
-    from core.ports import StoredTask
+    from core.records import StoredTask
 
 NEXT = START + HOUR
 

@@ -194,7 +194,6 @@ def test_importing_and_constructing_starts_nothing() -> None:
 
 
 @pytest.mark.item("X52")
-@pytest.mark.item("X45")
 def test_pausing_resuming_and_removing_take_effect_and_last(project: Project) -> None:
     """A paused task does not run, over a restart too; what a pause held back is recorded."""
     count = Count()
@@ -249,7 +248,6 @@ def test_starting_twice_runs_nothing_twice(
 
 
 @pytest.mark.item("X18")
-@pytest.mark.item("X49")
 def test_an_interval_keeps_its_cadence_over_restarts(project: Project) -> None:
     """The next run after a restart is the one that was due before it: intervals are anchored."""
     clock = ShiftedClock(datetime(2026, 1, 1, tzinfo=UTC))
@@ -290,7 +288,6 @@ def test_what_passed_while_the_container_was_down_is_made_up_once_and_reported(
     assert made[RunState.COMPLETED].cause is Cause.CATCH_UP
 
 
-@pytest.mark.item("X50")
 def test_shutdown_lets_running_tasks_end_and_leaves_no_thread(project: Project) -> None:
     """Within the grace a task ends by itself; afterwards none of our threads is left."""
     before = {thread.name for thread in threading.enumerate()}

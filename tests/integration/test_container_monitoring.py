@@ -113,6 +113,22 @@ def test_the_status_says_what_a_task_does_and_how_its_last_run_ended(project: Pr
     assert status("hold") == (TaskState.SCHEDULED, RunState.COMPLETED)
 
 
+@pytest.mark.item("X52")
+def test_cancelling_a_retry_is_the_last_status_of_its_task(project: Project) -> None:
+    """A run that was tried and is cancelled while it waits counts as its last."""
+    slow = {"retry": {"backoff": "fixed", "delay": 60, "jitter": False}}
+    tasks = project.engine()
+    tasks.add_task(fails, "interval", "again", hours=1, max_retries=1, **slow)
+    tasks.start()
+    run = tasks.run_task("again")
+    eventually(lambda: task_of(tasks, "again").status is TaskState.RETRYING)
+
+    tasks.cancel_run(run.id)
+
+    task = task_of(tasks, "again")
+    assert (task.status, task.last_status) == (TaskState.SCHEDULED, RunState.CANCELLED)
+
+
 @pytest.mark.item("X53")
 def test_each_end_of_a_run_is_one_line_and_a_failure_brings_its_traceback(
     project: Project, capsys: pytest.CaptureFixture[str]

@@ -190,7 +190,6 @@ def test_an_exception_logged_and_raised_again_fails_the_run(
 
 
 @pytest.mark.item("X36")
-@pytest.mark.item("X45")
 @pytest.mark.parametrize(
     ("settings", "said", "result"),
     [

@@ -6,7 +6,18 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from engine_tools import (
+
+from core.clock import SystemClock
+from core.errors import LedgerError, StateError, UnknownTaskError
+from core.policy import Delivery, RetryPolicy
+from core.records import Outcome
+from core.registry import Registry
+from core.run import Cause, Reason, Run, RunState
+from manager.engine import Engine, EngineSettings, current_run
+from manager.engine.engine import EngineState
+from manager.scheduling import build_trigger
+from manager.storage import Database
+from tests.engine_tools import (
     ALLOW,
     HOUR,
     PLAIN,
@@ -25,18 +36,7 @@ from engine_tools import (
     task,
     waits,
 )
-from tools import eventually
-
-from core.clock import SystemClock
-from core.errors import LedgerError, StateError, UnknownTaskError
-from core.policy import Delivery, RetryPolicy
-from core.ports import Outcome
-from core.registry import Registry
-from core.run import Cause, Reason, Run, RunState
-from manager.engine import Engine, EngineSettings, current_run
-from manager.engine.engine import EngineState
-from manager.scheduling import build_trigger
-from manager.storage import Database
+from tests.tools import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

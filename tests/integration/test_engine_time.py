@@ -6,11 +6,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_tools import ALLOW, HOUR, QUEUE, REPLACE, SECOND, START, Lab, task
 
 from core.policy import CatchUp, Overlap, OverlapPolicy
-from core.ports import Outcome
+from core.records import Outcome
 from core.run import Cause, Reason, RunState
+from tests.engine_tools import ALLOW, HOUR, QUEUE, REPLACE, SECOND, START, Lab, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

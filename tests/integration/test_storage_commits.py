@@ -13,18 +13,20 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from engine_tools import HOUR, START, due, firing, run_of, task, wish
 from sqlalchemy import event
 
 from core.errors import LedgerError
 from manager.storage import Database, SqlLedger
 from manager.storage.migration import REVISIONS, SCRIPTS, VERSION_TABLE
 from manager.storage.tables import metadata
+from tests.engine_tools import HOUR, START, due, firing, run_of, task, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import Connection
+
+    from core.run import Run
 
 WRITERS = 8
 WRITES = 200
@@ -45,6 +47,11 @@ def count(ledger: SqlLedger) -> int:
     with ledger._database.read() as connection:
         found: int = connection.exec_driver_sql("SELECT count(*) FROM runs").scalar_one()
     return found
+
+
+def inserted(ledger: SqlLedger, run: Run) -> bool:
+    """Insert *run*; tell whether it was new."""
+    return ledger.transact(lambda tx: tx.insert(run))
 
 
 def together(*works: Any) -> list[BaseException | None]:  # noqa: ANN401 - functions
@@ -74,8 +81,7 @@ def test_eight_writers_commit_everything_they_write(ledger: SqlLedger) -> None:
 
     def writes() -> None:
         for _ in range(WRITES):
-            run = run_of("a")
-            assert ledger.transact(lambda tx, run=run: tx.insert(run)) is True
+            assert inserted(ledger, run_of("a"))
 
     assert together(*[writes] * WRITERS) == [None] * WRITERS
     assert count(ledger) == WRITERS * WRITES
@@ -88,8 +94,7 @@ def test_one_writers_fault_is_no_others(ledger: SqlLedger, fault: Exception) -> 
 
     def good() -> None:
         for _ in range(20):
-            run = run_of("good")
-            assert ledger.transact(lambda tx, run=run: tx.insert(run)) is True
+            assert inserted(ledger, run_of("good"))
 
     def bad() -> None:
         def work(tx: Any) -> None:  # noqa: ANN401 - the transaction

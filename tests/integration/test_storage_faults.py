@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from engine_tools import HOUR, START, due, firing, run_of, task
 
 from core.errors import LedgerError
 from manager.storage import Database, SqlLedger, database
+from tests.engine_tools import HOUR, START, due, firing, run_of, task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,6 +19,7 @@ def upgrade() -> None:
     _runs()
     _tasks()
     _documents()
+    _bindings()
 
 
 def _attempts() -> None:
@@ -60,6 +61,7 @@ def _nodes() -> None:
         sa.Column("boot_id", sa.Text(), nullable=False),
         sa.Column("process_start", sa.Text(), nullable=False),
         sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("timed", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("heartbeat", sa.BigInteger(), nullable=False),
@@ -200,4 +202,14 @@ def _documents() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("fetched_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+
+
+def _bindings() -> None:
+    op.create_table(
+        "bindings",
+        sa.Column("node", sa.Text(), nullable=False),
+        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("node", "task_id"),
+        sqlite_with_rowid=False,
     )

@@ -1,0 +1,86 @@
+"""The statements that move runs, each guarded, so that a late writer changes nothing."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import bindparam, case, literal, update
+from sqlalchemy.dialects.sqlite import insert as insert_or
+
+from core.run import RunState
+from manager.storage.tables import IS_RUNNING, IS_WAITING, runs, tasks
+
+ADVANCE: Final = (
+    update(tasks)
+    .where(
+        tasks.c.id == bindparam("task"),
+        tasks.c.cursor == bindparam("since"),
+        tasks.c.removed.is_(False),
+    )
+    .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
+)
+INSERT: Final = insert_or(runs).on_conflict_do_nothing(
+    index_elements=[runs.c.task_id, runs.c.fire_key],
+)
+STARTED: Final = (
+    update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
+)
+START: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), IS_WAITING)
+    .values(
+        state=RunState.RUNNING.value,
+        reason=None,
+        token=runs.c.token + 1,
+        attempt=runs.c.attempt + 1,
+        node=bindparam("owner"),
+        started_at=bindparam("at"),
+        error=None,
+        traceback=None,
+    )
+    .returning(runs)
+)
+END: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
+    .values(
+        state=bindparam("after"),
+        reason=bindparam("why"),
+        result=bindparam("gave"),
+        error=bindparam("said"),
+        traceback=bindparam("trace"),
+        not_before=bindparam("earliest"),
+        finished_at=bindparam("at"),
+    )
+)
+RELEASE: Final = (
+    update(runs)
+    .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
+    .values(
+        state=bindparam("after"),
+        reason=bindparam("why"),
+        error=bindparam("said"),
+        crashes=bindparam("crashed"),
+        interruptions=bindparam("broken"),
+        node=None,
+        not_before=bindparam("earliest"),
+        finished_at=bindparam("at"),
+    )
+)
+DROPPED: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"), tasks.c.last_status.is_(None))
+    .values(last_status=bindparam("after"))
+)
+"""A task that never ran shows what became of its occurrence instead."""
+COUNT: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(
+        last_status=bindparam("after"),
+        completed=tasks.c.completed
+        + case((bindparam("after") == literal(RunState.COMPLETED.value), 1), else_=0),
+        failed=tasks.c.failed
+        + case((bindparam("after") == literal(RunState.FAILED.value), 1), else_=0),
+    )
+)
