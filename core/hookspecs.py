@@ -41,6 +41,11 @@ def taskrack_register_tasks(task_manager: Any) -> None:  # noqa: ANN401 - the ve
 
 
 @hookspec
+def taskrack_ready(task_manager: Any) -> None:  # noqa: ANN401 - the verbs live a floor above
+    """Hear that every task is bound and stored, and that nothing has been started yet."""
+
+
+@hookspec
 def taskrack_run_started(run: Run) -> None:
     """Hear that *run* is about to start an attempt.
 

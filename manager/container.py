@@ -85,7 +85,8 @@ class Manager:
         over = {name: value for name, value in given.items() if value is not None}
         if over:
             config = _amended(config, over)
-        self._tasks = TaskManager(config, plugins=plugins_of)
+        self._added: list[tuple[object, str]] = []
+        self._tasks = TaskManager(config, plugins=self._host)
         if default:
             _default.offer(self)
 
@@ -94,6 +95,15 @@ class Manager:
         """The settings, read when they are first needed."""
         return self._tasks.config
 
+    def add_plugin(self, plugin: object, name: str) -> None:
+        """Let an object or module of the application answer and hear hooks, from the next start.
+
+        Args:
+            plugin: Has functions of the hooks' names, marked with ``hookimpl``.
+            name: What it is called in displays.
+        """
+        self._added.append((plugin, name))
+
     def start(self) -> None:
         """Load the plugins and begin to run tasks."""
         self._tasks.start()
@@ -101,6 +111,12 @@ class Manager:
     def shutdown(self, grace: float | None = None) -> None:
         """Stop taking on work, wait for what runs, store everything, close."""
         self._tasks.shutdown(grace)
+
+    def _host(self, config: Xcorecfg) -> PluginHost:
+        host = plugins_of(config)
+        for plugin, name in self._added:
+            host.add(plugin, name)
+        return host
 
     def __enter__(self) -> Self:
         self.start()

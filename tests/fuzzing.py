@@ -76,8 +76,12 @@ def odd_docstring() -> None:
     pass
 
 
+def odd_name() -> None:
+    """Do nothing."""
+
+
 odd_docstring.__doc__ = "\ud800 first line\nsecond"
-odd_docstring.__qualname__ = "\udfff" * 5_000
+odd_name.__qualname__ = "\udfff"
 
 
 def nested(depth: int) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def looped() -> list[Any]:
 
 
 CALLABLES: Final[tuple[Any, ...]] = (
-    *(plain, coroutine, odd_docstring, print, len, dict, int, type, Callable, Callable()),
+    *(plain, coroutine, odd_docstring, odd_name, print, len, dict, int, type, Callable, Callable()),
     *(partial(plain), partial(print, 1), lambda: None, [].append, "".join, Nasty.__init__),
     *(property, classmethod, staticmethod(plain), partial(partial(coroutine)), BaseException),
 )

@@ -70,6 +70,11 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 task`` or ``4 tasks``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def moment(instant: datetime | None, zone: str) -> str:
     """Return *instant* in *zone* with its distance from now, or a dash."""
     if instant is None:

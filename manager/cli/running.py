@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from core.clock import SystemClock
+from core.hookspecs import hookimpl
 from manager.cli.options import AsJson, ConfigPath, settings
-from manager.cli.output import clean, moment, print_json, print_table, trigger_text
+from manager.cli.output import clean, counted, moment, print_json, print_table, trigger_text
 
 if TYPE_CHECKING:
     from types import FrameType
 
-    from manager.container import Manager
-    from manager.schemas.reading import TaskRead
     from manager.task.inspection import Inspection
+    from manager.task.taskmanager import TaskManager
 
 
 def run(*, config: ConfigPath = None) -> None:
@@ -37,9 +38,9 @@ def run(*, config: ConfigPath = None) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
+    manager.add_plugin(_Greeting(chosen.timezone), "command line")
     manager.start()
     try:
-        _greet(manager, chosen.timezone)
         ended.wait()
         typer.echo("stopping: running tasks may finish; Ctrl-C again hastens it", err=True)
     finally:
@@ -65,20 +66,29 @@ def check(*, config: ConfigPath = None, json: AsJson = False) -> None:
         raise typer.Exit(1)
 
 
-def _greet(manager: Manager, zone: str) -> None:
-    tasks: list[TaskRead] = manager.task_manager.list_tasks()
-    rows = [
-        (
-            clean(task.id),
-            task.status.value,
-            moment(task.next_run, zone),
-            clean(trigger_text(task.trigger, task.trigger_args)),
-        )
-        for task in tasks
-    ]
-    print_table(("task", "status", "next run", "trigger"), rows)
-    noun = "task" if len(tasks) == 1 else "tasks"
-    typer.echo(f"{len(tasks)} {noun} in {manager.task_manager.ledger.label}; Ctrl-C ends")
+class _Greeting:
+    """Shows the tasks when all is bound and nothing has been started yet."""
+
+    def __init__(self, zone: str) -> None:
+        self._zone = zone
+
+    @hookimpl
+    def taskrack_ready(self, task_manager: TaskManager) -> None:
+        """Print the table of tasks with their next runs."""
+        tasks = task_manager.list_tasks()
+        rows = [
+            (
+                clean(task.id),
+                task.status.value,
+                moment(task.next_run, self._zone),
+                clean(trigger_text(task.trigger, task.trigger_args)),
+            )
+            for task in tasks
+        ]
+        print_table(("task", "status", "next run", "trigger"), rows)
+        place = f"in {task_manager.ledger.label}; Ctrl-C ends"
+        typer.echo(f"{counted(len(tasks), 'task')} {place}")
+        sys.stdout.flush()
 
 
 def _tell(found: Inspection, hints: list[str], zone: str) -> None:
@@ -99,8 +109,9 @@ def _tell(found: Inspection, hints: list[str], zone: str) -> None:
     for problem in problems:
         typer.echo(clean(str(problem)), err=True)
     count = len(problems)
-    verdict = "all is in order" if not count else f"{count} problem{'s' if count > 1 else ''}"
-    typer.echo(f"{len(found.tasks)} tasks, {len(found.plugins)} plugins: {verdict}")
+    verdict = counted(count, "problem") if count else "all is in order"
+    parts = (counted(len(found.tasks), "task"), counted(len(found.plugins), "plugin"))
+    typer.echo(f"{', '.join(parts)}: {verdict}")
 
 
 def _as_json(found: Inspection, hints: list[str]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from manager.engine.reporter import Reporter
 from manager.engine.upkeep import Upkeep
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from core.clock import Clock
@@ -101,8 +101,14 @@ class Engine:
         self._thread: threading.Thread | None = None
         self._in_haste = False
 
-    def start(self, definitions: Sequence[TaskDefinition]) -> None:
+    def start(
+        self, definitions: Sequence[TaskDefinition], ready: Callable[[], None] | None = None
+    ) -> None:
         """Join the ledger, recover what was cut off, bind *definitions*, and begin.
+
+        Args:
+            definitions: The tasks to time.
+            ready: Called when all is bound and nothing runs yet.
 
         Raises:
             StateError: it was started before.
@@ -118,10 +124,11 @@ class Engine:
             timed = task is not None and task.is_timed and self._settings.timed
             if timed and definition.run_on_start:
                 self.request(definition.id, Cause.START)
+        if ready is not None:
+            ready()
         self._execution.start()
         self._timetable.start(lambda _schedule: self._wakeup.set())
         self.state = EngineState.RUNNING
-        self.step()
         self._thread = threading.Thread(target=self._serve, name="taskrack-engine", daemon=True)
         self._thread.start()
 

@@ -110,6 +110,11 @@ class PluginHost:
         for name, call in self._each("taskrack_register_tasks", arguments):
             self._isolated(self._record(name), call)
 
+    def ready(self, task_manager: object) -> None:
+        """Tell the plugins that tasks are bound and about to be run."""
+        for name, call in self._each("taskrack_ready", {"task_manager": task_manager}):
+            self._isolated(self._record(name), call)
+
     def note(self, plugin: str, problem: PluginProblem) -> None:
         """Record a fault of *plugin* and log it."""
         self._record(plugin).problems.append(problem)

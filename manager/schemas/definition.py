@@ -13,7 +13,7 @@ from pydantic.functional_validators import AfterValidator
 from configurations.fields import DAY_SECONDS, YEAR_SECONDS, TimeZone, Whole, suggestion
 from configurations.masking import shown
 from configurations.problems import path_text
-from core.definition import innermost
+from core.definition import innermost, path_of
 from core.errors import Problem
 
 if TYPE_CHECKING:
@@ -41,6 +41,11 @@ def _runs_when_called(func: Callable[..., Any]) -> Callable[..., Any]:
     if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         text = "got a generator function: calling it runs nothing, so use 'return', not 'yield'"
         raise ValueError(f"expected {EXPECTED['func']}, {text}")
+    try:
+        path_of(func).encode()
+    except (AttributeError, UnicodeEncodeError):
+        text = f"got {shown(func)} without a module and a name to store"
+        raise ValueError(f"expected {EXPECTED['func']}, {text}") from None
     return func
 
 

@@ -156,7 +156,9 @@ class PluginProblem(ReadModel):
         if self.field:
             place += f", {self.field}"
         text = f"{place}: {self.cause}"
-        return f"{text.rstrip('.')}. {self.hint}" if self.hint else text
+        if not self.hint:
+            return text
+        return f"{text} {self.hint}" if text.endswith((".", "?")) else f"{text}. {self.hint}"
 
 
 class PluginRead(ReadModel):
@@ -197,6 +199,12 @@ class HealthRead(ReadModel):
     running: int
     tasks: int
     pools: tuple[PoolRead, ...]
+
+    @classmethod
+    def stopped(cls, tasks: int) -> HealthRead:
+        """Return the health of a container that is not started."""
+        none = {"trouble": None, "lag": 0.0, "waiting": 0, "running": 0, "pools": ()}
+        return cls.model_validate(none | {"state": "stopped", "tasks": tasks})
 
 
 class TaskStatistics(ReadModel):

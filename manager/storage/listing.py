@@ -30,7 +30,7 @@ _STATES: Final[dict[str | None, RunState | None]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Liveness:
     """What is alive around the ledger.
 
     Attributes:
@@ -53,7 +53,7 @@ LISTED: Final = select(*map(_plain, _SHOWN)).where(tasks.c.removed.is_(False)).o
 
 
 def task_reads(
-    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], around: Surroundings
+    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], around: Liveness
 ) -> list[TaskRead]:
     """Return what is shown of tasks.
 
@@ -110,7 +110,7 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
 
 
 def _idle(
-    task_id: str, enabled: object, paused: object, next_run: object, around: Surroundings
+    task_id: str, enabled: object, paused: object, next_run: object, around: Liveness
 ) -> TaskState:
     if around.bound is not None and task_id not in around.bound:
         return TaskState.UNBOUND

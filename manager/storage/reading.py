@@ -17,7 +17,7 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
-from manager.storage.listing import LISTED, Surroundings, task_reads
+from manager.storage.listing import LISTED, Liveness, task_reads
 from manager.storage.rows import run_of
 from manager.storage.tables import (
     IS_OPEN,
@@ -59,8 +59,8 @@ class Reading:
         with self._database.read() as connection:
             rows = connection.execute(query).all()
             busy = _busiest(connection.execute(open_runs).all())
-            surroundings = _surroundings(connection)
-        return task_reads(rows, busy, surroundings)
+            alive = _liveness(connection)
+        return task_reads(rows, busy, alive)
 
     def run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None``."""
@@ -152,14 +152,14 @@ class Reading:
         )
 
 
-def _surroundings(connection: Connection) -> Surroundings:
+def _liveness(connection: Connection) -> Liveness:
     living = connection.execute(select(nodes.c.timed).where(nodes.c.state == "alive")).scalars()
     timed = list(living)
     if not timed:
-        return Surroundings(bound=None, timed=True)
+        return Liveness(bound=None, timed=True)
     held = select(bindings.c.task_id).join(nodes, nodes.c.id == bindings.c.node)
     bound = connection.execute(held.where(nodes.c.state == "alive")).scalars()
-    return Surroundings(bound=frozenset(bound), timed=any(timed))
+    return Liveness(bound=frozenset(bound), timed=any(timed))
 
 
 def run_read(run: Run) -> RunRead:

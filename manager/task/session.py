@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from loggers import get_logger
@@ -69,22 +70,26 @@ class Session:
             self.ledger.close()
             raise
 
-    def launch(self, registry: Registry) -> None:
+    def launch(self, registry: Registry, manager: object) -> None:
         """Start the engine; tasks may run before this returns.
 
         Raises:
             LedgerError: the database did not take it; nothing was started.
         """
         try:
-            self.engine.start(registry.all())
-            now = self._clock.now()
-            rows = [_row(record) | {"loaded_at": now} for record in self.plugins()]
-            self.ledger.amend(lambda catalogue: catalogue.note_plugins(rows))
+            self.engine.start(registry.all(), partial(self._ready, manager))
         except BaseException:
             self.end(timedelta(0))
             raise
         if not self._config.background_jobs_enabled:
             _log.warning("background_jobs_enabled is false: no timed occurrence will fire")
+
+    def _ready(self, manager: object) -> None:
+        now = self._clock.now()
+        rows = [_row(record) | {"loaded_at": now} for record in self.plugins()]
+        self.ledger.amend(lambda catalogue: catalogue.note_plugins(rows))
+        if self._host is not None:
+            self._host.ready(manager)
 
     def end(self, grace: timedelta | None) -> None:
         """Stop the engine, store everything, close the ledger."""

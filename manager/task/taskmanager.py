@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
     from manager.schemas.updating import TaskUpdate
     from manager.storage import SqlLedger
+    from manager.task.control import Control
 
 _log = get_logger("taskrack")
 _AT_EXIT: Final = timedelta(seconds=2)
@@ -36,9 +37,9 @@ _AT_EXIT: Final = timedelta(seconds=2)
 class TaskManager:
     """Registers tasks, runs them once ``start`` is called, and tells what became of them.
 
-    Before ``start`` nothing is opened and nothing runs: tasks are kept in memory. After it every
-    verb is stored before it returns. All verbs may be called from any thread, and from inside a
-    running event loop.
+    Before ``start`` nothing is opened and nothing runs: tasks are kept in memory, and verbs that
+    need the ledger raise ``StateError``. After it every verb is stored before it returns. Verbs
+    may be called from any thread, and from inside a running event loop.
 
     Args:
         config: Settings, or where they are; looked for as the command line does where ``None``.
@@ -128,22 +129,16 @@ class TaskManager:
 
         Raises:
             UnknownTaskError: there is none.
-            StateError: the container is not started.
         """
-        session = self._running()
-        session.control.pause(task_id, paused=True)
-        session.refresh(task_id)
+        self._order(task_id, lambda control: control.pause(task_id, paused=True))
 
     def resume_task(self, task_id: str) -> None:
         """Let a paused task go on; what passed meanwhile is recorded as skipped, not run.
 
         Raises:
             UnknownTaskError: there is none.
-            StateError: the container is not started.
         """
-        session = self._running()
-        session.control.pause(task_id, paused=False)
-        session.refresh(task_id)
+        self._order(task_id, lambda control: control.pause(task_id, paused=False))
 
     def update_task(
         self,
@@ -162,20 +157,13 @@ class TaskManager:
         Raises:
             UnknownTaskError: there is none.
             DefinitionError: the values do not make a task.
-            StateError: the container is not started.
         """
         wanted = parse_update(task_id, change if change is not None else values)
-        session = self._running()
-        session.control.update(task_id, wanted)
-        session.refresh(task_id)
-        return session.control.task(task_id)
+        return self._order(task_id, lambda control: control.update(task_id, wanted))
 
     def reset_task(self, task_id: str) -> TaskRead:
         """End every edit of a task: its definition holds again."""
-        session = self._running()
-        session.control.reset(task_id)
-        session.refresh(task_id)
-        return session.control.task(task_id)
+        return self._order(task_id, lambda control: control.reset(task_id))
 
     def run_task(self, task_id: str) -> RunRead:
         """Run a task now, beside its schedule; disabled and paused ones as well.
@@ -185,7 +173,6 @@ class TaskManager:
 
         Raises:
             UnknownTaskError: there is none.
-            StateError: the container is not started.
         """
         session = self._running()
         run = session.control.run_now(task_id)
@@ -200,7 +187,6 @@ class TaskManager:
 
         Raises:
             UnknownRunError: there is none.
-            StateError: the container is not started.
         """
         session = self._running()
         run = session.control.cancel(run_id)
@@ -240,17 +226,11 @@ class TaskManager:
         tasks = len(self._tasks().ids())
         if self._session is not None:
             return self._session.health(tasks)
-        return HealthRead(
-            state="stopped", trouble=None, lag=0, waiting=0, running=0, tasks=tasks, pools=()
-        )
+        return HealthRead.stopped(tasks)
 
     @property
     def ledger(self) -> SqlLedger:
-        """The ledger of the running container.
-
-        Raises:
-            StateError: the container is not started.
-        """
+        """The ledger of the running container."""
         return self._running().ledger
 
     def start(self) -> None:
@@ -270,7 +250,7 @@ class TaskManager:
             session.prepare(self._tasks(), self)
             self._session = session
             try:
-                session.launch(self._tasks())
+                session.launch(self._tasks(), self)
             except BaseException:
                 self._session = None
                 raise
@@ -301,6 +281,13 @@ class TaskManager:
             if self._registry is None:
                 self._registry = Registry(self.config.manager.max_tasks)
             return self._registry
+
+    def _order(self, task_id: str, verb: Callable[[Control], object]) -> TaskRead:
+        """Change a task in the ledger, put it into effect here, and return it as it stands."""
+        session = self._running()
+        verb(session.control)
+        session.refresh(task_id)
+        return session.control.task(task_id)
 
     def _running(self) -> Session:
         if self._session is None:

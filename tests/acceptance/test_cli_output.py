@@ -135,7 +135,7 @@ def test_settings_schema_and_version_are_printed_for_programs(command: CommandLi
 
 @pytest.mark.parametrize(
     "words",
-    [("list",), ("runs",), ("show", "bad"), ("config", "show"), ("version",), ("check",)],
+    [("list",), ("runs",), ("show", "bad"), ("check",)],
     ids=" ".join,
 )
 def test_into_a_pipe_goes_plain_text_without_escape_codes(
@@ -204,7 +204,7 @@ def test_a_long_table_is_plain_even_on_a_terminal(tmp_path: Path) -> None:
     assert sum(line.startswith("t") for line in drawn.out.splitlines()) == 201
 
 
-@pytest.mark.parametrize("words", ["list --json", "runs", "check"])
+@pytest.mark.parametrize("words", ["list --json", "check"])
 def test_a_reader_that_leaves_early_gets_no_traceback(command: CommandLine, words: str) -> None:
     """``| head`` closes the pipe, ``>&-`` leaves none at all; neither is a fault."""
     head = command.shell(f"$T {words} | head -c 1 > /dev/null")

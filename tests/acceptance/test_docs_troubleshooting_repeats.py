@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.run import RunState
-from manager.cli.running import _greet
+from manager.cli.running import _Greeting
 from tests.pages import command, shows
 from tests.tools import QUICK, eventually, finals, fire, task_of
 
@@ -197,7 +197,7 @@ def test_two_containers_share_the_occurrences_of_one_ledger(
     second.start()
     eventually(lambda: task_of(first.task_manager, "tick").completed >= 10)
 
-    _greet(second, "UTC")
+    _Greeting("UTC").taskrack_ready(second.task_manager)
 
     shows("Two containers have two ledgers", capsys.readouterr().out)
     due = [run.scheduled_for for run in first.task_manager.list_runs("tick")]

@@ -111,7 +111,7 @@ def read_and_checked(path: Path) -> None:
             config.hints()
 
 
-@settings(FUZZ, max_examples=1_500)
+@settings(FUZZ, max_examples=1_000)
 @given(documents())
 def test_a_random_document_is_read_or_refused_with_its_problems(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]
@@ -123,7 +123,7 @@ def test_a_random_document_is_read_or_refused_with_its_problems(
     read_and_checked(path)
 
 
-@settings(FUZZ, max_examples=300)
+@settings(FUZZ, max_examples=250)
 @given(documents(), st.data())
 def test_a_damaged_document_is_read_or_refused_with_its_problems(
     tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any], data: st.DataObject

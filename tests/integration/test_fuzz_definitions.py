@@ -95,9 +95,9 @@ def check_storable(definition: TaskDefinition) -> None:
     assert due is None or due > NOW
     assert definition.fingerprint
     row = task_row(definition, due)
-    for name, value in row.items():
+    for value in row.values():
         text = value if isinstance(value, str) else json.dumps(value, default=str)
-        assert text.encode(), name
+        text.encode()
 
 
 def drafted(data: object) -> None:
@@ -145,3 +145,46 @@ def test_add_task_raises_our_error_or_returns_the_task(data: dict[str, Any]) -> 
             check_problems(error, "add_task(")
         else:
             assert tasks.list_tasks() == [task]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"week": 53, "month": 6},
+        {"day": 31, "month": "feb"},
+        {"week": 53, "month": 6, "second": "*"},
+        {"week": 1, "month": "3-11", "year": "*/2"},
+        {"year": "2000-9999", "day": "5th fri", "month": 2, "week": 1},
+    ],
+    ids=repr,
+)
+def test_a_schedule_that_never_occurs_is_searched_for_less_than_a_second(
+    fields: dict[str, Any],
+) -> None:
+    """The calendar repeats every 400 years; nothing is looked for behind that."""
+    with patient():
+        assert _next({"trigger": "cron", "trigger_args": fields}) is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"month": 2, "day": 29, "day_of_week": "mon"}, datetime(2044, 2, 29, tzinfo=UTC)),
+        ({"month": 2, "day": "5th sun"}, datetime(2032, 2, 29, tzinfo=UTC)),
+        ({"week": 53, "day_of_week": "sun", "day": 3}, datetime(2027, 1, 3, tzinfo=UTC)),
+        ({"year": 2600}, datetime(2600, 1, 1, tzinfo=UTC)),
+        ({"year": 9999, "month": 12}, datetime(9999, 12, 1, tzinfo=UTC)),
+    ],
+    ids=repr,
+)
+def test_a_rare_schedule_is_found(fields: dict[str, Any], expected: datetime) -> None:
+    """The end of the search takes nothing from what does occur."""
+    with patient():
+        assert _next({"trigger": "cron", "trigger_args": fields}) == expected
+
+
+def _next(schedule: dict[str, Any]) -> datetime | None:
+    data = {"id": "x", "func": plain, **schedule}
+    definition, _ = Drafter().draft(data, plugin="p", source="s")
+    made = Schedule.of(definition.trigger, definition.trigger_args, definition.timezone, NOW)
+    return build_trigger(made).next_after(NOW)
