@@ -45,7 +45,7 @@ def test_check_names_file_line_and_hint_of_everything_that_is_wrong(command: Com
 
         TASK_DEFINITIONS = [
             {"id": "good", "func": print, "trigger": "interval", "trigger_args": {"hours": 1}},
-            {"id": "typo", "func": good, "trigger": "intervall", "trigger_args": {}},
+            {"id": "typo", "func": good, "trigger": "intervals", "trigger_args": {}},
             {"id": "bad", "func": good, "trigger": "cron", "trigger_args": {"hour": 25},
              "timeout": -1, "max_retry": 3},
             "nonsense",
@@ -69,7 +69,7 @@ def test_check_names_file_line_and_hint_of_everything_that_is_wrong(command: Com
         "rename one of them. The other tasks are registered."
     ) in done.complaints
     text = done.err
-    assert f"{wrong}[1]: unknown trigger 'intervall', did you mean 'interval'?" in text
+    assert f"{wrong}[1]: unknown trigger 'intervals', did you mean 'interval'?" in text
     assert f"{wrong}[2], timeout: expected a number of seconds above 0" in text
     assert f"{wrong}[2], max_retry: unknown key, did you mean 'max_retries'?" in text
     assert f"{wrong}[2], trigger_args.hour: expected an hour 0-23, got 25" in text
@@ -91,7 +91,7 @@ def test_check_is_content_with_a_sound_project_and_touches_nothing(command: Comm
     as_json = command.call("check", "--json")
 
     assert (done.code, done.err) == (0, "")
-    assert done.out.splitlines()[-1] == "2 tasks, 1 plugins: all is in order"
+    assert done.out.splitlines()[-1] == "2 tasks, 1 plugin: all is in order"
     assert as_json.json["ok"] is True
     enabled, disabled = as_json.json["tasks"]
     assert enabled["next_run"].endswith("+00:00")

@@ -191,7 +191,7 @@ def test_a_closed_gate_is_told_at_the_start(command: CommandLine) -> None:
     """With timed occurrences off nothing fires, and the start says so."""
     command.plugin(f'{TICKING}\n    TASK_DEFINITIONS = [define("tick", tick)]\n')
     with command.run(BACKGROUND_JOBS_ENABLED="false") as container:
-        assert any("no timed occurrence will fire" in line for line in container.err)
+        eventually(lambda: any("no timed occurrence will fire" in each for each in container.err))
         done = command.call("run-now", "tick", "--wait", "--json")
         assert (done.code, done.json["state"]) == (0, "completed")
         container.end()

@@ -23,7 +23,7 @@ SECTIONS = {
     for name, field in Xcorecfg.model_fields.items()
     if hasattr(field.annotation, "model_fields")
 }
-TOP = [*Xcorecfg.model_fields, "$schema", "mine", "mangaer", "_private", "", "folder"]
+TOP = [*Xcorecfg.model_fields, "$schema", "mine", "managr", "_private", "", "folder"]
 json_values = st.recursive(
     st.one_of(
         st.none(),
@@ -56,7 +56,7 @@ BROKEN = [
     *("", " ", "{", "}", "[]", "null", '"text"', "1", "{'a': 1}", '{"a": 1,}', '{"a" 1}', "{a: 1}"),
     *(
         '{"a": }',
-        '{"a": tru}',
+        '{"a": True}',
         '{"a": 01}',
         '{"a": .5}',
         '{"a": NaN}',
