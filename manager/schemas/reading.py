@@ -27,17 +27,17 @@ class ReadModel(BaseModel):
     def vouched(cls, rows: Iterable[dict[str, Any]]) -> list[Self]:
         """Return a model over each of *rows*, which hold every field and are not checked.
 
-        It does what unpickling does, in a fifth of the time of ``model_construct``.
+        It sets what ``model_construct`` sets, and looks at no field by itself.
         """
-        state = {
-            "__pydantic_fields_set__": set(cls.model_fields),
-            "__pydantic_extra__": None,
-            "__pydantic_private__": None,
-        }
+        put = object.__setattr__
+        fields = set(cls.model_fields)
         found = []
         for row in rows:
             made = cls.__new__(cls)
-            made.__setstate__({"__dict__": row, **state})
+            put(made, "__dict__", row)
+            put(made, "__pydantic_fields_set__", fields)
+            put(made, "__pydantic_extra__", None)
+            put(made, "__pydantic_private__", None)
             found.append(made)
         return found
 

@@ -6,8 +6,11 @@ therefore made a column at a time, and equal JSON texts are parsed once.
 
 from __future__ import annotations
 
+import gc
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import select, type_coerce
@@ -18,7 +21,7 @@ from manager.storage.tables import tasks
 from manager.storage.types import Instant, Json, from_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
 
@@ -34,11 +37,11 @@ class Liveness:
     """What is alive around the ledger.
 
     Attributes:
-        bound: Tasks whose function a living node has; ``None`` where no node is alive.
+        unbound: Tasks whose function no living node has; empty where no node is alive.
         timed: Whether occurrences fire.
     """
 
-    bound: frozenset[str] | None
+    unbound: frozenset[str]
     timed: bool
 
 
@@ -48,8 +51,8 @@ def _plain(name: str) -> ColumnElement[Any]:
     return type_coerce(column, kind.impl) if isinstance(kind, Instant | Json) else column
 
 
-LISTED: Final = select(*map(_plain, _SHOWN)).where(tasks.c.removed.is_(False)).order_by(tasks.c.id)
-"""The query whose rows ``task_reads`` takes."""
+LISTED: Final = select(*map(_plain, _SHOWN)).where(tasks.c.removed.is_(False))
+"""The query whose rows ``task_reads`` takes; sorting them there is cheaper than by the index."""
 
 
 def task_reads(
@@ -64,8 +67,28 @@ def task_reads(
     """
     if not rows:
         return []
+    with _uncollected():
+        return _built(rows, busy, around)
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put the garbage collector off: ten thousand tasks hold no cycle, and a look costs as much."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _built(
+    rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], around: Liveness
+) -> list[TaskRead]:
+    ordered_rows = sorted(rows, key=itemgetter(0))
     columns: dict[str, Sequence[Any]] = dict(
-        zip(_SHOWN, zip(*rows, strict=True), strict=True),
+        zip(_SHOWN, zip(*ordered_rows, strict=True), strict=True),
     )
     for name, convert in _CONVERSIONS.items():
         columns[name] = convert(columns[name])
@@ -95,7 +118,8 @@ def _words(texts: Sequence[str]) -> list[Any]:
 
 
 def _instants(micros: Sequence[int | None]) -> list[Any]:
-    return [None if each is None else from_micros(each) for each in micros]
+    values = {each: None if each is None else from_micros(each) for each in set(micros)}
+    return [values[each] for each in micros]
 
 
 _CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
@@ -112,7 +136,7 @@ _CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
 def _idle(
     task_id: str, enabled: object, paused: object, next_run: object, around: Liveness
 ) -> TaskState:
-    if around.bound is not None and task_id not in around.bound:
+    if task_id in around.unbound:
         return TaskState.UNBOUND
     if not enabled or not around.timed:
         return TaskState.DISABLED

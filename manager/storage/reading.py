@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Integer, case, cast, func, select, type_coerce
+from sqlalchemy import Integer, case, cast, exists, func, select, type_coerce
 
 from core.run import RunState, TaskState
 from manager.schemas.reading import (
@@ -153,13 +153,13 @@ class Reading:
 
 
 def _liveness(connection: Connection) -> Liveness:
-    living = connection.execute(select(nodes.c.timed).where(nodes.c.state == "alive")).scalars()
-    timed = list(living)
+    living = select(nodes.c.id, nodes.c.timed).where(nodes.c.state == "alive")
+    timed = {row.id: row.timed for row in connection.execute(living)}
     if not timed:
-        return Liveness(bound=None, timed=True)
-    held = select(bindings.c.task_id).join(nodes, nodes.c.id == bindings.c.node)
-    bound = connection.execute(held.where(nodes.c.state == "alive")).scalars()
-    return Liveness(bound=frozenset(bound), timed=any(timed))
+        return Liveness(unbound=frozenset(), timed=True)
+    held = exists().where(bindings.c.node.in_(sorted(timed)), bindings.c.task_id == tasks.c.id)
+    loose = connection.execute(select(tasks.c.id).where(~held)).scalars()
+    return Liveness(unbound=frozenset(loose), timed=any(timed.values()))
 
 
 def run_read(run: Run) -> RunRead:

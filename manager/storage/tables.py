@@ -99,10 +99,9 @@ Index(
     runs.c.not_before,
     runs.c.id,
     sqlite_where=_WAITING,
-    postgresql_where=_WAITING,
 )
-Index("ix_runs_open", runs.c.task_id, sqlite_where=_OPEN, postgresql_where=_OPEN)
-Index("ix_runs_running", runs.c.node, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
+Index("ix_runs_open", runs.c.task_id, sqlite_where=_OPEN)
+Index("ix_runs_running", runs.c.node, sqlite_where=_RUNNING)
 Index("ix_runs_of_task", runs.c.task_id, runs.c.id)
 Index("ix_runs_finished", runs.c.finished_at)
 

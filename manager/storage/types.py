@@ -23,7 +23,8 @@ def to_micros(instant: datetime) -> int:
 
 def from_micros(micros: int) -> datetime:
     """Return the aware UTC instant that is *micros* microseconds after 1970-01-01 UTC."""
-    return EPOCH + timedelta(microseconds=micros)
+    seconds, rest = divmod(micros, 1_000_000)
+    return EPOCH + timedelta(0, seconds, rest)
 
 
 class Instant(TypeDecorator[datetime]):

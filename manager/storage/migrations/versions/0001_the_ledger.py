@@ -135,7 +135,6 @@ def _runs() -> None:
         ["task_id"],
         unique=False,
         sqlite_where=sa.text("state IN ('pending', 'running', 'retrying')"),
-        postgresql_where=sa.text("state IN ('pending', 'running', 'retrying')"),
     )
     op.create_index(
         "ix_runs_running",
@@ -143,7 +142,6 @@ def _runs() -> None:
         ["node"],
         unique=False,
         sqlite_where=sa.text("state = 'running'"),
-        postgresql_where=sa.text("state = 'running'"),
     )
     op.create_index(
         "ix_runs_waiting",
@@ -151,7 +149,6 @@ def _runs() -> None:
         ["lane", sa.text("priority DESC"), "not_before", "id"],
         unique=False,
         sqlite_where=sa.text("state IN ('pending', 'retrying')"),
-        postgresql_where=sa.text("state IN ('pending', 'retrying')"),
     )
 
 
