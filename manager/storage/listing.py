@@ -1,7 +1,7 @@
-"""Tasks as they are listed: read in plain columns, turned into values column by column.
+"""Tasks as they are listed: read in plain columns, and turned into values with little work.
 
-A container may hold ten thousand tasks, and pages and commands ask for all of them. Values are
-therefore made a column at a time, and equal JSON texts are parsed once.
+A container may hold ten thousand tasks, and pages and commands ask for all of them. Equal texts
+and instants are therefore turned into values once.
 """
 
 from __future__ import annotations
@@ -65,10 +65,8 @@ def task_reads(
         busy: What tasks with a run under way are doing.
         around: What is alive.
     """
-    if not rows:
-        return []
     with _uncollected():
-        return _built(rows, busy, around)
+        return TaskRead.vouched(_built(rows, busy, around))
 
 
 @contextmanager
@@ -85,61 +83,39 @@ def _uncollected() -> Iterator[None]:
 
 def _built(
     rows: Sequence[Sequence[Any]], busy: Mapping[str, TaskState], around: Liveness
-) -> list[TaskRead]:
-    ordered_rows = sorted(rows, key=itemgetter(0))
-    columns: dict[str, Sequence[Any]] = dict(
-        zip(_SHOWN, zip(*ordered_rows, strict=True), strict=True),
-    )
-    for name, convert in _CONVERSIONS.items():
-        columns[name] = convert(columns[name])
-    columns["status"] = [
-        busy.get(task_id) or _idle(task_id, enabled, paused, next_run, around)
-        for task_id, enabled, paused, next_run in zip(
-            columns["id"], columns["enabled"], columns["paused"], columns["next_run"], strict=True
-        )
-    ]
-    if not around.timed:
-        columns["next_run"] = [None] * len(rows)
-    names = tuple(TaskRead.model_fields)
-    ordered = (columns[name] for name in names)
-    return TaskRead.vouched(
-        dict(zip(names, values, strict=True)) for values in zip(*ordered, strict=True)
-    )
+) -> Iterator[dict[str, Any]]:
+    parsed, words = _Once(json.loads), _Once(lambda text: tuple(json.loads(text)))
+    instants = _Once(lambda micros: None if micros is None else from_micros(micros))
+    for row in sorted(rows, key=itemgetter(0)):
+        task = dict(zip(_SHOWN, row, strict=False))  # the query names as many
+        task["tags"] = words[task["tags"]]
+        task["trigger_args"] = parsed[task["trigger_args"]]
+        task["options"] = parsed[task["options"]]
+        task["overrides"] = parsed[task["overrides"]]
+        task["last_run"] = instants[task["last_run"]]
+        task["next_run"] = instants[task["next_run"]] if around.timed else None
+        task["last_status"] = _STATES[task["last_status"]]
+        task["status"] = busy.get(task["id"]) or _idle(task, around)
+        yield task
 
 
-def _parsed(texts: Sequence[str]) -> list[Any]:
-    values = {text: json.loads(text) for text in set(texts)}
-    return [values[text] for text in texts]
+class _Once(dict[Any, Any]):
+    """Makes a value when its key is first asked for."""
+
+    def __init__(self, make: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, key: object) -> Any:  # noqa: ANN401 - whatever is made
+        value = self[key] = self._make(key)
+        return value
 
 
-def _words(texts: Sequence[str]) -> list[Any]:
-    values = {text: tuple(json.loads(text)) for text in set(texts)}
-    return [values[text] for text in texts]
-
-
-def _instants(micros: Sequence[int | None]) -> list[Any]:
-    values = {each: None if each is None else from_micros(each) for each in set(micros)}
-    return [values[each] for each in micros]
-
-
-_CONVERSIONS: Final[Mapping[str, Callable[[Sequence[Any]], list[Any]]]] = {
-    "tags": _words,
-    "trigger_args": _parsed,
-    "options": _parsed,
-    "overrides": _parsed,
-    "next_run": _instants,
-    "last_run": _instants,
-    "last_status": lambda values: [_STATES[each] for each in values],
-}
-
-
-def _idle(
-    task_id: str, enabled: object, paused: object, next_run: object, around: Liveness
-) -> TaskState:
-    if task_id in around.unbound:
+def _idle(task: Mapping[str, Any], around: Liveness) -> TaskState:
+    if task["id"] in around.unbound:
         return TaskState.UNBOUND
-    if not enabled or not around.timed:
+    if not task["enabled"] or not around.timed:
         return TaskState.DISABLED
-    if paused:
+    if task["paused"]:
         return TaskState.PAUSED
-    return TaskState.SCHEDULED if next_run is not None else TaskState.FINISHED
+    return TaskState.SCHEDULED if task["next_run"] is not None else TaskState.FINISHED
