@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from core.policy import CatchUp, Delivery, OverlapPolicy, RetryPolicy
+from core.policy import CatchUp, Delivery, Dst, OverlapPolicy, RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +46,7 @@ class TaskDefinition:
         overlap: What happens while an earlier run is busy.
         delivery: What happens to a run whose process died.
         retry: How failed attempts are repeated.
+        dst: What a fixed local time does where the clock is set.
         run_on_start: Whether the task also runs once at each start of the container.
         plugin: Name of the plugin that offers it.
         source: Where it is written, such as ``backgroundtask/taskplugins.py, TASK_DEFINITIONS[0]``.
@@ -72,6 +73,7 @@ class TaskDefinition:
     overlap: OverlapPolicy = field(default_factory=OverlapPolicy)
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    dst: Dst = Dst.ONCE
     run_on_start: bool = False
     plugin: str = APPLICATION
     source: str = ""

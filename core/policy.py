@@ -116,6 +116,18 @@ class CatchUp(StrEnum):
     ALL = "all"
 
 
+class Dst(StrEnum):
+    """What a fixed local time does on the days on which the clock is set.
+
+    ``ONCE`` fires it once: after the gap in spring, in the first pass in autumn. ``BOTH`` fires
+    it in both passes, ``SKIP`` not at all where it falls into the gap.
+    """
+
+    ONCE = "once"
+    BOTH = "both"
+    SKIP = "skip"
+
+
 class Delivery(StrEnum):
     """What happens to a run whose process died under it."""
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from core.policy import CATCH_UP_LIMIT, CATCH_UP_WINDOW, PUNCTUAL, CatchUp
+from core.policy import CATCH_UP_LIMIT, CATCH_UP_WINDOW, PUNCTUAL, CatchUp, Dst
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,20 +35,27 @@ class Schedule:
         timezone: IANA name of the zone in which the arguments are meant.
         anchor: First registration; intervals count from it. ``None`` for other triggers, so
             that tasks registered at different times share their timer.
+        dst: What a fixed local time does where the clock is set.
     """
 
     trigger: str
     arguments: tuple[tuple[str, Any], ...]
     timezone: str
     anchor: datetime | None
+    dst: Dst = Dst.ONCE
 
     @classmethod
     def of(
-        cls, trigger: str, arguments: Mapping[str, Any], timezone: str, anchor: datetime
+        cls,
+        trigger: str,
+        arguments: Mapping[str, Any],
+        timezone: str,
+        anchor: datetime,
+        dst: Dst = Dst.ONCE,
     ) -> Schedule:
         """Return the schedule of a definition that was first registered at *anchor*."""
         pairs = tuple(sorted(arguments.items()))
-        return cls(trigger, pairs, timezone, anchor if trigger == "interval" else None)
+        return cls(trigger, pairs, timezone, anchor if trigger == "interval" else None, dst)
 
 
 @dataclass(frozen=True, slots=True)

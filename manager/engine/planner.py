@@ -210,4 +210,10 @@ class Planner:
 
 
 def _schedule(definition: TaskDefinition, anchor: datetime) -> Schedule:
-    return Schedule.of(definition.trigger, definition.trigger_args, definition.timezone, anchor)
+    return Schedule.of(
+        definition.trigger,
+        definition.trigger_args,
+        definition.timezone,
+        anchor,
+        definition.dst,
+    )

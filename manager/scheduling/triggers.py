@@ -12,15 +12,19 @@ from configurations.masking import shown
 from configurations.problems import path_text
 from core.errors import Problem, TriggerError
 from core.registry import nearest
-from manager.scheduling.fields import FieldTrigger
+from manager.scheduling.crontext import parse_cron
+from manager.scheduling.fields import is_well_formed, pattern_of
+from manager.scheduling.walls import WallTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from core.trigger import Schedule, Trigger
+    from manager.scheduling.walls import Pattern
 
 _UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 _FIELDS: Final = ("year", "month", "day", "week", "day_of_week", "hour", "minute", "second")
+_FIRST_DATE: Final = date(1970, 1, 1)
 _SHORTEST: Final = timedelta(milliseconds=10)
 _LONGEST: Final = timedelta(days=36_525)
 _DATE_FORM: Final = "expected a date and time such as '2026-12-25 00:00:00'"
@@ -77,7 +81,10 @@ def build_trigger(schedule: Schedule) -> Trigger:
         return IntervalTrigger(timedelta(**arguments), anchor)
     if schedule.trigger == "date":
         return DateTrigger(_instant(arguments["run_date"], zone))
-    return FieldTrigger(arguments, zone)
+    if "expression" in arguments:
+        text = parse_cron(arguments["expression"])
+        return WallTrigger(text.pattern, ZoneInfo(text.zone) if text.zone else zone, schedule.dst)
+    return WallTrigger(pattern_of(arguments), zone, schedule.dst)
 
 
 def checked_arguments(kind: str, arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
@@ -150,13 +157,42 @@ def _instant(text: str, zone: ZoneInfo) -> datetime:
 
 def _cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     if not arguments:
-        text = f"expected at least one of {', '.join(_FIELDS)}, got none"
+        text = f"expected an expression, or at least one of {', '.join(_FIELDS)}, got none"
         raise TriggerError("cron", [Problem("trigger_args", text)])
+    if "expression" in arguments:
+        return _expression(arguments)
+    _check_fields(arguments, timezone)
+    _check_dates(pattern_of(arguments))
+    return dict(arguments)
+
+
+def _expression(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    value = arguments["expression"]
+    if not isinstance(value, str) or len(arguments) > 1:
+        text = "expected a cron string such as '0 9 * * 1-5', alone, got "
+        found = shown(value) if not isinstance(value, str) else "fields beside it"
+        raise TriggerError("cron", [Problem("trigger_args.expression", f"{text}{found}")])
+    _check_dates(parse_cron(value).pattern)
+    return {"expression": value}
+
+
+def _check_dates(pattern: Pattern) -> None:
+    """Refuse what names no date of the calendar, such as 30 February."""
+    if next(pattern.dates_from(_FIRST_DATE), None) is None:
+        text = "it can never fire: expected what a date of the calendar matches, got what none does"
+        raise TriggerError("cron", [Problem("trigger_args", text)])
+
+
+def _check_fields(arguments: Mapping[str, Any], timezone: str) -> None:
     zone = ZoneInfo(timezone)
     problems: list[Problem] = []
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int | str):
             text = f"expected a whole number or an expression such as '*/2', got {shown(value)}"
+            problems.append(Problem(f"trigger_args.{name}", text))
+            continue
+        if not is_well_formed(value):
+            text = f"expected {_RANGES[name]}, got {shown(value)}"
             problems.append(Problem(f"trigger_args.{name}", text))
             continue
         try:
@@ -167,7 +203,6 @@ def _cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
             problems.append(Problem(f"trigger_args.{name}", text))
     if problems:
         raise TriggerError("cron", problems)
-    return dict(arguments)
 
 
 _RANGES: Final = {
@@ -175,7 +210,7 @@ _RANGES: Final = {
     "month": "a month 1-12 or jan-dec",
     "day": "a day 1-31, 'last' or 'last fri'",
     "week": "an ISO week 1-53",
-    "day_of_week": "a weekday 0-6 where 0 is Monday, or mon-sun",
+    "day_of_week": "a weekday 0-6 or mon-sun (here 0 is Monday; in a cron string it is Sunday)",
     "hour": "an hour 0-23",
     "minute": "a minute 0-59",
     "second": "a second 0-59",
@@ -183,7 +218,7 @@ _RANGES: Final = {
 KINDS: Final[
     Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], dict[str, Any]]]]
 ] = {
-    "cron": (_FIELDS, _cron),
+    "cron": (("expression", *_FIELDS), _cron),
     "date": (("run_date",), _date),
     "interval": (_UNITS, _interval),
 }

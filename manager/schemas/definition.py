@@ -100,6 +100,7 @@ class DefinitionModel(BaseModel):
     ) = "skip"
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     retry: RetryModel = RetryModel()
+    dst: Literal["once", "both", "skip"] = "once"
     run_on_start: Annotated[bool, Strict()] = False
     replace_existing: Annotated[bool, Strict()] = False
 
@@ -134,6 +135,7 @@ EXPECTED: Final[Mapping[str, str]] = {
     "retry.jitter": _FLAG,
     "retry.retry_on": "a list of names of exceptions",
     "retry.never_on": "a list of names of exceptions",
+    "dst": "'once', 'both' or 'skip'",
     "run_on_start": _FLAG,
     "replace_existing": _FLAG,
 }

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import select, type_coerce
+from sqlalchemy import null, select, type_coerce
 
 from core.run import RunState, TaskState
 from manager.schemas.reading import TaskRead
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement
 
-_SHOWN: Final = tuple(name for name in TaskRead.model_fields if name != "status")
+_SHOWN: Final = tuple(TaskRead.model_fields)
 _STATES: Final[dict[str | None, RunState | None]] = {
     None: None,
     **{state.value: state for state in RunState},
@@ -46,6 +46,8 @@ class Liveness:
 
 
 def _plain(name: str) -> ColumnElement[Any]:
+    if name == "status":
+        return null().label(name)  # its place; it is derived
     column = tasks.c[name]
     kind = column.type
     return type_coerce(column, kind.impl) if isinstance(kind, Instant | Json) else column

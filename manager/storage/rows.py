@@ -52,6 +52,7 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
         if definition.overlap.mode is Overlap.ALLOW and definition.overlap.limit
         else definition.overlap.mode.value,
         "delivery": definition.delivery.value,
+        "dst": definition.dst.value,
         "run_on_start": definition.run_on_start,
         "retry": {
             "backoff": [pause.total_seconds() for pause in retry.delays]

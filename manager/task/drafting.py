@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from configurations.masking import shown
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem, TriggerError
-from core.policy import Backoff, CatchUp, Delivery, Overlap, OverlapPolicy, RetryPolicy
+from core.policy import Backoff, CatchUp, Delivery, Dst, Overlap, OverlapPolicy, RetryPolicy
 from manager.scheduling import checked_arguments
 from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition, tamed
 
@@ -149,6 +149,7 @@ class Drafter:
             overlap=_overlap(model.overlap),
             delivery=Delivery(model.delivery),
             retry=_retry(model.retry),
+            dst=Dst(model.dst),
             run_on_start=model.run_on_start,
             plugin=plugin,
             source=source,

@@ -55,7 +55,11 @@ def inspect(config: Xcorecfg, host: PluginHost, manager: object, clock: Clock) -
     found = []
     for definition in registry.all():
         schedule = Schedule.of(
-            definition.trigger, definition.trigger_args, definition.timezone, now
+            definition.trigger,
+            definition.trigger_args,
+            definition.timezone,
+            now,
+            definition.dst,
         )
         due = build_trigger(schedule).next_after(now) if definition.enabled else None
         found.append((definition, due))

@@ -7,21 +7,23 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from configurations import Xcorecfg, load_config
 from core.clock import SystemClock
 from core.errors import StateError
-from core.registry import Registry
 from loggers import get_logger
 from manager.schemas.reading import HealthRead
 from manager.schemas.updating import parse_update
 from manager.task.assembly import build_drafter, own_logging
+from manager.task.home import Home
+from manager.task.previewing import preview
 from manager.task.session import Session
 from manager.task.sketch import sketched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
     from pathlib import Path
 
+    from configurations import Xcorecfg
     from core.clock import Clock
     from core.run import RunState
     from manager.plugins import PluginHost
@@ -54,13 +56,10 @@ class TaskManager:
         plugins: Callable[[Xcorecfg], PluginHost] | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self._asked = config
-        self._config: Xcorecfg | None = None
+        self._home = Home(config)
         self._plugins = plugins
         self._clock = clock or SystemClock()
-        self._lock = threading.RLock()  # of what is made when it is first needed
         self._life = threading.RLock()  # of starting, stopping and adding
-        self._registry: Registry | None = None
         self._session: Session | None = None
 
     @property
@@ -70,11 +69,7 @@ class TaskManager:
         Raises:
             ConfigurationError: they cannot be used.
         """
-        with self._lock:
-            if self._config is None:
-                asked = self._asked
-                self._config = asked if isinstance(asked, Xcorecfg) else load_config(asked)
-            return self._config
+        return self._home.config
 
     @property
     def is_running(self) -> bool:
@@ -94,8 +89,7 @@ class TaskManager:
             func: The function, ``def`` or ``async def``.
             trigger: ``interval``, ``cron`` or ``date``.
             id: Unique; the same id with the same function is the same task.
-            kwargs: The trigger's arguments (``hours=1``) and any option of a definition
-                (``max_retries=5``), mixed.
+            kwargs: The trigger's arguments and any option of a definition, mixed.
 
         Raises:
             DefinitionError: the task does not validate; every problem is named.
@@ -105,7 +99,7 @@ class TaskManager:
         """
         definition, replaces = build_drafter(self.config).draft_call(func, trigger, id, kwargs)
         with self._life:
-            definition = self._tasks().add(definition, replace_existing=replaces)
+            definition = self._home.registry.add(definition, replace_existing=replaces)
             if self.is_running and self._session is not None:
                 self._session.engine.admit([definition])
         found = self.get_task(id)
@@ -118,11 +112,11 @@ class TaskManager:
             UnknownTaskError: there is none.
         """
         if self._session is None:
-            self._tasks().require(task_id)
+            self._home.registry.require(task_id)
         else:
             self._session.control.remove(task_id)
             self._session.refresh(task_id)
-        self._tasks().remove(task_id)
+        self._home.registry.remove(task_id)
 
     def pause_task(self, task_id: str) -> None:
         """Let no occurrence of a task start until it is resumed; outlives restarts.
@@ -148,11 +142,8 @@ class TaskManager:
     ) -> TaskRead:
         """Set options of a task over its definition; outlives restarts, never fires the task.
 
-        Args:
-            task_id: The task.
-            change: What to change; or give the values by name.
-            values: ``name``, ``enabled``, ``trigger``, ``trigger_args``, ``max_retries``,
-                ``timeout`` (seconds), ``priority``.
+        Give a *change*, or its values by name: ``name``, ``enabled``, ``trigger``,
+        ``trigger_args``, ``max_retries``, ``timeout`` (seconds), ``priority``.
 
         Raises:
             UnknownTaskError: there is none.
@@ -166,10 +157,7 @@ class TaskManager:
         return self._order(task_id, lambda control: control.reset(task_id))
 
     def run_task(self, task_id: str) -> RunRead:
-        """Run a task now, beside its schedule; disabled and paused ones as well.
-
-        Returns:
-            The run, waiting; ``get_run`` tells how it goes on.
+        """Run a task now, beside its schedule; return the run as it waits.
 
         Raises:
             UnknownTaskError: there is none.
@@ -198,14 +186,14 @@ class TaskManager:
         if self._session is not None:
             found = self._session.ledger.reading.tasks(task_id)
             return found[0] if found else None
-        definition = self._tasks().get(task_id)
+        definition = self._home.registry.get(task_id)
         return None if definition is None else sketched(definition)
 
     def list_tasks(self) -> list[TaskRead]:
         """Return every task, in the order of their ids."""
         if self._session is not None:
             return self._session.ledger.reading.tasks()
-        return sorted(map(sketched, self._tasks().all()), key=lambda task: task.id)
+        return sorted(map(sketched, self._home.registry.all()), key=lambda task: task.id)
 
     def get_run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None`` where there is none."""
@@ -221,9 +209,29 @@ class TaskManager:
         """Return the plugins that the last start found, with their faults."""
         return [] if self._session is None else self._session.plugins()
 
+    def preview(
+        self,
+        trigger: str,
+        trigger_args: Mapping[str, Any],
+        *,
+        timezone: str | None = None,
+        after: datetime | None = None,
+        count: int = 10,
+    ) -> list[datetime]:
+        """Return the first *count* occurrences later than *after* or now, aware, in UTC.
+
+        Nothing is registered, and no database is needed.
+
+        Raises:
+            DefinitionError: they make no schedule.
+        """
+        zone = timezone or self.config.timezone
+        start = self._clock.now() if after is None else after
+        return preview(trigger, trigger_args, timezone=zone, after=start, count=count)
+
     def health(self) -> HealthRead:
         """Return how the container is."""
-        tasks = len(self._tasks().ids())
+        tasks = len(self._home.registry.ids())
         if self._session is not None:
             return self._session.health(tasks)
         return HealthRead.stopped(tasks)
@@ -247,10 +255,10 @@ class TaskManager:
             own_logging(self.config)
             host = None if self._plugins is None else self._plugins(self.config)
             session = Session(self.config, self._clock, host)
-            session.prepare(self._tasks(), self)
+            session.prepare(self._home.registry, self)
             self._session = session
             try:
-                session.launch(self._tasks(), self)
+                session.launch(self._home.registry, self)
             except BaseException:
                 self._session = None
                 raise
@@ -275,12 +283,6 @@ class TaskManager:
         """Let a shutdown that is under way wait no longer for running tasks; safe in a signal."""
         if self._session is not None:
             self._session.engine.hurry()
-
-    def _tasks(self) -> Registry:
-        with self._lock:
-            if self._registry is None:
-                self._registry = Registry(self.config.manager.max_tasks)
-            return self._registry
 
     def _order(self, task_id: str, verb: Callable[[Control], object]) -> TaskRead:
         """Change a task in the ledger, put it into effect here, and return it as it stands."""

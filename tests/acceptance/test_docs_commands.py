@@ -76,6 +76,7 @@ def test_each_verb_runs_once(verb: str, project: Project) -> None:
     tasks = project.start()
     run = fire(tasks, "nightly")
     subject = {"show": [run.id], "run-now": ["nightly"], "pause": ["nightly"]}
+    subject["preview"] = ["0 9 * * 1-5"]
     words = [*verb.split(), *subject.get(verb, ["nightly"] if verb == "resume" else [])]
     options = next(row[2] for row in table("commands.md", "Commands") if code(row[0]) == verb)
 
@@ -188,4 +189,5 @@ def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
     settings = json.loads(command("config", "show", "--json"))
     assert {tuple(each) for each in settings.values()} == {("value", "origin")}
     assert "`value` and `origin`" in shapes["`config show`"]
-    assert len(shapes) == 8
+    assert len(json.loads(command("preview", "0 9 * * 1-5", "--count", "3", "--json"))) == 3
+    assert len(shapes) == 9

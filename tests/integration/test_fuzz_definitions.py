@@ -158,12 +158,10 @@ def test_add_task_raises_our_error_or_returns_the_task(data: dict[str, Any]) -> 
     ],
     ids=repr,
 )
-def test_a_schedule_that_never_occurs_is_searched_for_less_than_a_second(
-    fields: dict[str, Any],
-) -> None:
+def test_a_schedule_that_never_occurs_is_refused_within_a_second(fields: dict[str, Any]) -> None:
     """The calendar repeats every 400 years; nothing is looked for behind that."""
-    with patient():
-        assert _next({"trigger": "cron", "trigger_args": fields}) is None
+    with patient(), pytest.raises(DefinitionError, match="it can never fire"):
+        _next({"trigger": "cron", "trigger_args": fields})
 
 
 @pytest.mark.parametrize(
