@@ -99,13 +99,15 @@ def span_text(span: timedelta) -> str:
 
 
 def trigger_text(trigger: str, arguments: Mapping[str, Any]) -> str:
-    """Return ``every 1 h 30 min``, ``at 2026-12-25 00:00:00`` or ``cron hour=9 minute=0``."""
+    """Return ``every 1 h 30 min``, ``once at 2026-12-25`` or ``cron 0 9 * * 1-5``."""
     if trigger == "interval":
         words = {"weeks": "w", "days": "d", "hours": "h", "minutes": "min", "seconds": "s"}
         parts = [
             f"{arguments[unit]:g} {word}" for unit, word in words.items() if arguments.get(unit)
         ]
         return f"every {' '.join(parts)}"
+    if "expression" in arguments:
+        return f"{trigger} {arguments['expression']}"
     if trigger == "date":
         return f"once at {arguments.get('run_date')}"
     return " ".join([trigger, *(f"{name}={value}" for name, value in arguments.items())])
