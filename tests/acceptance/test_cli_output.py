@@ -162,7 +162,7 @@ def test_a_table_in_a_pipe_is_aligned_under_its_head(command: CommandLine) -> No
     assert {row[at:].split()[0] for row in rows} == {"scheduled", "disabled"}
     assert all(row[at - 2 : at] == "  " for row in rows)
     (good,) = [row for row in rows if row.startswith("good")]
-    assert re.search(r"completed .* UTC \(\d+ (s|min) ago\) .* UTC \(in \d+ min\)", good)
+    assert re.search(r"completed .* UTC \([\d.]+ (s|min) ago\) .* UTC \(in \d+ min\)", good)
     assert good.endswith("every 1 h    backgroundtask.taskplugins")
 
 
