@@ -17,7 +17,7 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
-from manager.storage.listing import LISTED, Liveness, task_reads
+from manager.storage.listing import Listing, Liveness
 from manager.storage.rows import run_of
 from manager.storage.tables import (
     IS_OPEN,
@@ -48,19 +48,16 @@ class Reading:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._listing = Listing()
 
     def tasks(self, task_id: str | None = None) -> list[TaskRead]:
         """Return every task, or only *task_id*, in the order of their ids."""
-        query = LISTED
         open_runs = select(runs.c.task_id, runs.c.state).where(IS_OPEN)
         if task_id is not None:
-            query = query.where(tasks.c.id == task_id)
             open_runs = open_runs.where(runs.c.task_id == task_id)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
             busy = _busiest(connection.execute(open_runs).all())
-            alive = _liveness(connection)
-        return task_reads(rows, busy, alive)
+            return self._listing.read(connection, busy, _liveness(connection), task_id)
 
     def run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None``."""
