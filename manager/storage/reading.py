@@ -154,8 +154,10 @@ def _liveness(connection: Connection) -> Liveness:
     timed = {row.id: row.timed for row in connection.execute(living)}
     if not timed:
         return Liveness(unbound=frozenset(), timed=True)
-    held = exists().where(bindings.c.node.in_(sorted(timed)), bindings.c.task_id == tasks.c.id)
-    loose = connection.execute(select(tasks.c.id).where(~held)).scalars()
+    alive = sorted(timed)
+    held = exists().where(bindings.c.node.in_(alive), bindings.c.task_id == tasks.c.id)
+    elsewhere = tasks.c.node.not_in(alive)  # most were bound last by a node that lives
+    loose = connection.execute(select(tasks.c.id).where(elsewhere, ~held)).scalars()
     return Liveness(unbound=frozenset(loose), timed=any(timed.values()))
 
 
