@@ -185,6 +185,21 @@ class Attempt:
     error: str | None = None
     traceback: str | None = None
 
+    @classmethod
+    def of(cls, run: Run, finished_at: datetime) -> Attempt:
+        """Return the latest attempt of *run*, which ended as *run* now says."""
+        return cls(
+            run_id=run.id,
+            number=run.attempt,
+            token=run.token,
+            node=run.node,
+            started_at=run.started_at,
+            finished_at=finished_at,
+            outcome=str(run.reason or run.state),
+            error=run.error,
+            traceback=run.traceback,
+        )
+
 
 @dataclass(slots=True)
 class RunIds:

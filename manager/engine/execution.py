@@ -174,17 +174,7 @@ class Execution:
             pause = live.definition.retry.pause_before(run.failures + 1, self._draw)
             ended = replace(ended, state=RunState.RETRYING, not_before=now + pause)
         if ended.state is not RunState.COMPLETED or run.attempt > 1:
-            attempt = Attempt(
-                run_id=run.id,
-                number=run.attempt,
-                token=run.token,
-                node=run.node,
-                started_at=run.started_at,
-                finished_at=now,
-                outcome=str(ended.reason or ended.state),
-                error=ended.error,
-                traceback=ended.traceback,
-            )
+            attempt = Attempt.of(ended, now)
         if not ended.state.is_final:
             ended = replace(ended, finished_at=None)
         return Ending(run=ended, token=run.token, attempt=attempt)

@@ -120,7 +120,7 @@ class SqlTransaction:
             }
             if self._connection.execute(RELEASE, values).rowcount == 0:
                 continue
-            self._connection.execute(insert(attempts), attempt_row(_cut_off(run, now)))
+            self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
             if run.state.is_final:
                 final = {"task": run.task_id, "after": run.state.value}
                 self._connection.execute(COUNT, final)
@@ -216,19 +216,6 @@ class SqlTransaction:
 
 def _wants_to_run(firing: Firing) -> bool:
     return any(not run.state.is_final for run in firing.runs)
-
-
-def _cut_off(run: Run, now: datetime) -> Attempt:
-    return Attempt(
-        run_id=run.id,
-        number=run.attempt,
-        token=run.token,
-        node=run.node,
-        started_at=run.started_at,
-        finished_at=now,
-        outcome=str(run.reason or run.state),
-        error=run.error,
-    )
 
 
 def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:
