@@ -99,7 +99,7 @@ _RUN_COLUMNS = ("run", "task", "state", "reason", "cause", "attempt", "due", "to
 
 @contextmanager
 def _reading(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa: ANN401 - a path or None
-    gc.disable()  # what is made here lives until the command ends, a second later
+    gc.disable()
     try:
         from manager.task.access import open_reading  # noqa: PLC0415 - help does not pay for it
 
@@ -107,6 +107,7 @@ def _reading(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa:
         with open_reading(chosen) as reading:
             yield chosen, reading
     finally:
+        gc.freeze()  # what was made here lives until the command ends, a moment later
         gc.enable()
 
 

@@ -4,42 +4,54 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json, to_jsonable_python
 
 from core.run import Cause, Reason, RunState, TaskState
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
+_put = object.__setattr__
 
 
 class ReadModel(BaseModel):
     """Base of what is read: frozen, and built from rows that the ledger vouches for.
 
-    Lists and dicts inside are read-only too: what was read together may share them.
+    Dicts inside are read-only too: what was read before may share them.
     """
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
     @classmethod
-    def vouched(cls, rows: Iterable[dict[str, Any]]) -> list[Self]:
-        """Return a model over each of *rows*, which hold every field and are not checked.
+    def vouched(cls, row: dict[str, Any], fields: set[str]) -> Self:
+        """Return a model over *row*, which holds every one of *fields* and is not checked.
 
         It sets what ``model_construct`` sets, and looks at no field by itself.
         """
-        put = object.__setattr__
-        fields = set(cls.model_fields)
-        found = []
-        for row in rows:
-            made = cls.__new__(cls)
-            put(made, "__dict__", row)
-            put(made, "__pydantic_fields_set__", fields)
-            put(made, "__pydantic_extra__", None)
-            put(made, "__pydantic_private__", None)
-            found.append(made)
-        return found
+        made = cls.__new__(cls)
+        _put(made, "__dict__", row)
+        _put(made, "__pydantic_fields_set__", fields)
+        _put(made, "__pydantic_extra__", None)
+        _put(made, "__pydantic_private__", None)
+        return made
+
+
+class ReadOnly(dict[str, Any]):
+    """A dict that refuses to be changed, because what was read at other times may share it.
+
+    ``copy()``, ``dict(...)`` and ``|`` give one that can be.
+    """
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError(
+            "what is read cannot be changed; take a copy, or change the task with update_task()"
+        )
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type, tuple[dict[str, Any]]]:
+        return type(self), (dict(self),)
 
 
 def as_json(value: object, indent: int | None = None) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 from core.run import TaskState
 from tests.tools import fire, task_of
 
@@ -49,10 +51,11 @@ def test_every_change_is_seen_at_the_next_look(project: Project) -> None:
     assert [task.id for task in tasks.list_tasks()] == ["other"]
 
 
-def test_what_a_reader_does_to_a_listed_task_stays_with_that_reader(project: Project) -> None:
-    """The next look shows what the ledger says."""
+def test_a_reader_cannot_change_a_listed_task_for_others(project: Project) -> None:
+    """What was read may be shared; the next look shows what the ledger says."""
     tasks = project.engine()
     tasks.start()
     tasks.add_task(beat, "interval", "beat", hours=1)
-    tasks.list_tasks()[0].trigger_args["hours"] = 99
+    with pytest.raises(TypeError, match="take a copy"):
+        tasks.list_tasks()[0].trigger_args["hours"] = 99
     assert tasks.list_tasks()[0].trigger_args == {"hours": 1}
