@@ -7,11 +7,12 @@ import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from core.policy import CatchUp, Delivery, Dst, OverlapPolicy, RetryPolicy
+from core.trigger import Limits, Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,6 +48,11 @@ class TaskDefinition:
         delivery: What happens to a run whose process died.
         retry: How failed attempts are repeated.
         dst: What a fixed local time does where the clock is set.
+        start: Nothing is due before it; intervals count from it, itself included.
+        end: Nothing is due after it.
+        max_runs: Most runs that its schedule starts; those that were skipped do not count.
+        jitter: Every occurrence is put off by a part of this that is its own.
+        exclude: What is left out of its schedule, JSON values.
         run_on_start: Whether the task also runs once at each start of the container.
         plugin: Name of the plugin that offers it.
         source: Where it is written, such as ``backgroundtask/taskplugins.py, TASK_DEFINITIONS[0]``.
@@ -74,6 +80,11 @@ class TaskDefinition:
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     dst: Dst = Dst.ONCE
+    start: datetime | None = None
+    end: datetime | None = None
+    max_runs: int | None = None
+    jitter: timedelta = timedelta(0)
+    exclude: Mapping[str, Any] = field(default_factory=dict)
     run_on_start: bool = False
     plugin: str = APPLICATION
     source: str = ""
@@ -89,6 +100,17 @@ class TaskDefinition:
     def lane(self) -> str:
         """Which executor runs it: ``loop`` for coroutine functions, else ``thread``."""
         return "loop" if is_coroutine_function(self.func) else "thread"
+
+    def schedule(self, anchor: datetime) -> Schedule:
+        """Return when it is due if it was first registered at *anchor*."""
+        limits = Limits(
+            start=self.start,
+            end=self.end,
+            exclude=json.dumps(dict(self.exclude), sort_keys=True) if self.exclude else "",
+            jitter=self.jitter,
+            salt=self.id if self.jitter else "",
+        )
+        return Schedule.of(self.trigger, self.trigger_args, self.timezone, anchor, self.dst, limits)
 
     @property
     def fingerprint(self) -> str:

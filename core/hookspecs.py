@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
+    from zoneinfo import ZoneInfo
 
     from core.definition import TaskDefinition
     from core.run import Run
@@ -29,6 +30,17 @@ def taskrack_definitions() -> Iterable[TaskDefinition | dict[str, Any]]:  # type
     Asked once at each start, before anything runs. A definition is a dict with the documented
     keys, or a ``TaskDefinition``. One that does not validate is recorded and shown with its
     index; the others of the plugin are registered.
+    """
+
+
+@hookspec
+def taskrack_triggers() -> Mapping[str, Callable[[Mapping[str, Any], ZoneInfo], object]]:  # type: ignore[empty-body]
+    """Offer kinds of trigger, by the name that definitions give.
+
+    Asked once at each start, before the definitions. Each is called with a definition's
+    ``trigger_args`` and its zone, raises ``ValueError`` where they make no schedule, and else
+    returns an object with ``next_after(instant)``: the first occurrence later than an aware
+    instant, aware too, or ``None`` where there is none left.
     """
 
 

@@ -25,6 +25,7 @@ class StoredTask:
         revision: Rises with every change that nodes must hear of; unique in the ledger.
         removed: Whether the task was taken out and only its history is kept.
         fresh: Whether this registration was the first.
+        fired: How many runs its schedule has started, counted while the task has a most.
     """
 
     id: str
@@ -36,6 +37,7 @@ class StoredTask:
     revision: int
     removed: bool
     fresh: bool = False
+    fired: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +68,8 @@ class Firing:
             another node decided first, and nothing is written.
         cursor: The new cursor.
         runs: The rows to insert, in order.
+        left: How many runs the schedule may still start; ``None`` is any number. With the last
+            of them the task has no next run.
     """
 
     task_id: str
@@ -75,6 +79,7 @@ class Firing:
     runs: tuple[Run, ...]
     skip_if_busy: bool
     replace: bool
+    left: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

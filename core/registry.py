@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import difflib
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.errors import DuplicateTaskError, TaskLimitError, UnknownTaskError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from zoneinfo import ZoneInfo
+
     from core.definition import TaskDefinition
 
 
 class Registry:
-    """Holds definitions under unique ids and enforces ``max_tasks``; safe to use from threads."""
+    """Holds definitions under unique ids and enforces ``max_tasks``; safe to use from threads.
+
+    Attributes:
+        limit: Most tasks.
+        triggers: Kinds of trigger that plugins offer, by name.
+    """
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.triggers: dict[str, Callable[[Mapping[str, Any], ZoneInfo], object]] = {}
         self._lock = threading.Lock()
         self._definitions: dict[str, TaskDefinition] = {}
         self._calls: dict[str, TaskDefinition] = {}

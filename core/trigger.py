@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
 
 from core.policy import CATCH_UP_LIMIT, CATCH_UP_WINDOW, PUNCTUAL, CatchUp, Dst
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime, timedelta
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+UNANCHORED: Final = frozenset({"cron", "date"})
+"""Triggers that do not count from the first registration."""
 
 
 class Trigger(Protocol):
@@ -24,25 +30,57 @@ class Trigger(Protocol):
         """Return the last occurrence in ``(after, instant]`` and how many there are in it."""
         ...
 
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield the occurrences in ``(after, until]``, ascending."""
+        ...
+
+
+TriggerFactories: TypeAlias = "Mapping[str, Callable[[Mapping[str, Any], ZoneInfo], object]]"
+"""Kinds of trigger that plugins offer: each makes an object with ``next_after(instant)``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What narrows or spreads the occurrences of a trigger.
+
+    Attributes:
+        start: Nothing is due before it; intervals count from it.
+        end: Nothing is due after it.
+        exclude: What is left out, as JSON; empty leaves nothing out.
+        jitter: Every occurrence is put off by less than this, and by less than the next one.
+        salt: Whose occurrences they are, where there is a jitter: it decides by how much.
+    """
+
+    start: datetime | None = None
+    end: datetime | None = None
+    exclude: str = ""
+    jitter: timedelta = timedelta(0)
+    salt: str = ""
+
+
+NO_LIMITS: Final = Limits()
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
     """A trigger with its zone and anchor; tasks with equal schedules share one timer.
 
     Attributes:
-        trigger: ``interval``, ``cron`` or ``date``.
-        arguments: The trigger's arguments as sorted pairs.
+        trigger: ``interval``, ``cron``, ``date`` or another known kind.
+        arguments: The trigger's arguments as JSON with sorted keys.
         timezone: IANA name of the zone in which the arguments are meant.
-        anchor: First registration; intervals count from it. ``None`` for other triggers, so
-            that tasks registered at different times share their timer.
+        anchor: First registration; intervals count from it. ``None`` for triggers that do not
+            count, so that tasks registered at different times share their timer.
         dst: What a fixed local time does where the clock is set.
+        limits: What narrows or spreads the occurrences.
     """
 
     trigger: str
-    arguments: tuple[tuple[str, Any], ...]
+    arguments: str
     timezone: str
     anchor: datetime | None
     dst: Dst = Dst.ONCE
+    limits: Limits = NO_LIMITS
 
     @classmethod
     def of(
@@ -52,10 +90,12 @@ class Schedule:
         timezone: str,
         anchor: datetime,
         dst: Dst = Dst.ONCE,
+        limits: Limits = NO_LIMITS,
     ) -> Schedule:
         """Return the schedule of a definition that was first registered at *anchor*."""
-        pairs = tuple(sorted(arguments.items()))
-        return cls(trigger, pairs, timezone, anchor if trigger == "interval" else None, dst)
+        text = json.dumps(dict(arguments), sort_keys=True)
+        counted = None if trigger in UNANCHORED else limits.start or anchor
+        return cls(trigger, text, timezone, counted, dst, limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +156,7 @@ def _latest_of(trigger: Trigger, after: datetime, until: datetime) -> tuple[date
             start = until - back
             break
         back *= 2
-    found: deque[datetime] = deque(maxlen=CATCH_UP_LIMIT)
-    instant = trigger.next_after(start)
-    while instant is not None and instant <= until:
-        found.append(instant)
-        instant = trigger.next_after(instant)
-    return tuple(found)
+    return tuple(deque(trigger.between(start, until), maxlen=CATCH_UP_LIMIT))
 
 
 def _before(trigger: Trigger, cursor: datetime, fire: tuple[datetime, ...]) -> datetime | None:

@@ -30,6 +30,7 @@ class LiveTask:
         next_run: The next occurrence; ``None`` while it is not timed, or where none is left.
         paused: Whether occurrences wait for a resume.
         revision: Of the ledger's row that this was made from.
+        fired: How many runs its schedule has started, where there is a most.
     """
 
     definition: TaskDefinition
@@ -40,6 +41,7 @@ class LiveTask:
     schedule: Schedule
     trigger: Trigger
     revision: int
+    fired: int = 0
 
     @property
     def id(self) -> str:
@@ -49,7 +51,13 @@ class LiveTask:
     @property
     def is_timed(self) -> bool:
         """Whether its occurrences fire."""
-        return self.definition.enabled and not self.paused
+        return self.definition.enabled and not self.paused and self.left != 0
+
+    @property
+    def left(self) -> int | None:
+        """How many runs its schedule may still start; ``None`` is any number."""
+        most = self.definition.max_runs
+        return None if most is None else max(0, most - self.fired)
 
 
 class Book:

@@ -196,12 +196,16 @@ class Cycle:
     def _settle(self, turn: _Turn) -> None:
         self._backlog |= turn.lanes - turn.drained
         self._beaten |= turn.beaten
+        begun = Counter(run.task_id for run in turn.fired if not run.state.is_final)
         for firing in turn.firings:
             task = self._book.get(firing.task_id)
             if firing.task_id in turn.beaten:
                 continue
             if task is not None and task.cursor == firing.since:
                 task.cursor, task.next_run = firing.cursor, firing.next_run
+                if firing.left is not None:
+                    task.fired += begun[firing.task_id]
+                    task.next_run = task.next_run if task.left else None
                 self._book.retime(task)
         for ending in turn.endings:
             if ending.run.state is RunState.RETRYING:

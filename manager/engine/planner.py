@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from core.policy import Overlap
 from core.records import Firing
 from core.run import Cause, Reason, Run, RunState
-from core.trigger import Decision, Schedule, decide
+from core.trigger import Decision, decide
 from manager.engine.book import LiveTask
 
 if TYPE_CHECKING:
@@ -44,12 +44,12 @@ class Planner:
         """Return when *definition* is due first if *now* is its first registration."""
         if not definition.enabled:
             return None
-        return self._book.trigger(_schedule(definition, now)).next_after(now)
+        return self._book.trigger(definition.schedule(now)).next_after(now)
 
     def live(self, definition: TaskDefinition, stored: StoredTask) -> LiveTask:
         """Return the live task of *definition*, due from its stored cursor on."""
         definition = in_effect(definition, stored.overrides)
-        schedule = _schedule(definition, stored.anchor)
+        schedule = definition.schedule(stored.anchor)
         trigger = self._book.trigger(schedule)
         task = LiveTask(
             definition=definition,
@@ -60,6 +60,7 @@ class Planner:
             schedule=schedule,
             trigger=trigger,
             revision=stored.revision,
+            fired=stored.fired,
         )
         if self._timed and task.is_timed:
             task.next_run = trigger.next_after(stored.cursor)
@@ -114,6 +115,8 @@ class Planner:
             if decision is None:
                 decision = decide(task.trigger, task.cursor, now, *key[2:])
                 memo[key] = decision
+            if task.left is not None:
+                decision = replace(decision, fire=decision.fire[: task.left])
             if said.overlap.mode is Overlap.SKIP and said.id in leaked:
                 firings.append(self._overlapping(task, decision, now))
             else:
@@ -206,14 +209,5 @@ class Planner:
             runs=runs,
             skip_if_busy=False,
             replace=False,
+            left=task.left,
         )
-
-
-def _schedule(definition: TaskDefinition, anchor: datetime) -> Schedule:
-    return Schedule.of(
-        definition.trigger,
-        definition.trigger_args,
-        definition.timezone,
-        anchor,
-        definition.dst,
-    )

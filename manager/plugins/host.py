@@ -104,6 +104,23 @@ class PluginHost:
             ]
         return found
 
+    def triggers(self) -> dict[str, Any]:
+        """Return the kinds of trigger that the plugins offer; the first of a name holds."""
+        found: dict[str, Any] = {}
+        for name, call in self._each("taskrack_triggers", {}):
+            record = self._record(name)
+            offered = self._isolated(record, partial(_kinds, call))
+            for kind, factory in (offered or {}).items():
+                if isinstance(kind, str) and callable(factory) and kind not in found:
+                    found[kind] = factory
+                else:
+                    cause = (
+                        f"taskrack_triggers: expected a new name and a function, got {kind!r:.80}"
+                    )
+                    hint = "The other triggers can be used"
+                    self.note(name, PluginProblem(file=record.source, cause=cause, hint=hint))
+        return found
+
     def register_tasks(self, task_manager: object) -> None:
         """Let the plugins register tasks by calls."""
         arguments = {"task_manager": task_manager}
@@ -208,6 +225,10 @@ class PluginHost:
     def _record(self, plugin: str) -> _Record:
         name = plugin.removesuffix(":module")
         return self._records.setdefault(name, _Record(name, name))
+
+
+def _kinds(call: Callable[[], Any]) -> dict[Any, Any]:
+    return dict(call() or {})
 
 
 def _items(call: Callable[[], Any], *, by_hook: bool) -> list[Any]:

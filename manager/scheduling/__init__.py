@@ -1,6 +1,16 @@
 """When tasks are due: triggers, and the timers that call back."""
 
+from manager.scheduling.exclusiontext import checked_exclusions
+from manager.scheduling.simple import EPOCH, instant_of
 from manager.scheduling.timetable import ApsTimetable
 from manager.scheduling.triggers import KINDS, build_trigger, checked_arguments
 
-__all__ = ["KINDS", "ApsTimetable", "build_trigger", "checked_arguments"]
+__all__ = [
+    "EPOCH",
+    "KINDS",
+    "ApsTimetable",
+    "build_trigger",
+    "checked_arguments",
+    "checked_exclusions",
+    "instant_of",
+]

@@ -10,21 +10,19 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from calendar import isleap, monthrange
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from core.policy import Dst
+from manager.scheduling.offsets import ONE_DAY, REACH, midnight_of, offset_of, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from zoneinfo import ZoneInfo
 
-_DAY: Final = timedelta(days=1)
-_HOUR: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
 _DAY_SECONDS: Final = 86_400
-_REACH: Final = timedelta(hours=27)  # no zone is farther from UTC than a day and some
 _LAST_YEAR: Final = 9999
 _CYCLE_YEARS: Final = 400  # the calendar repeats itself after so many
 
@@ -40,6 +38,7 @@ class Pattern:
         day: Tells whether a date is one of the pattern's, its month and year aside.
         repeats: Whether every instant that shows a matching local time is meant (a wildcard),
             not each local time once.
+        cyclic: Whether years of one length and one first weekday have the same dates.
     """
 
     hours: tuple[int, ...]
@@ -49,6 +48,7 @@ class Pattern:
     years: frozenset[int] | None
     day: Callable[[date], bool]
     repeats: bool
+    cyclic: bool = True
 
     @property
     def times(self) -> int:
@@ -70,7 +70,7 @@ class Pattern:
             for found_day in self._dates_of_year(first):
                 found = True
                 yield found_day
-            if not found and year > start.year:
+            if self.cyclic and not found and year > start.year:
                 barren.add(kind)
 
     def _dates_of_year(self, first: date) -> Iterator[date]:
@@ -92,6 +92,22 @@ class Pattern:
         in_year = self.years is None or day.year in self.years
         return in_year and day.month in self.months and self.day(day)
 
+    def meeting(self, other: Pattern) -> Pattern:
+        """Return the local times that both patterns name."""
+        years = self.years if other.years is None else other.years
+        if self.years is not None and other.years is not None:
+            years = self.years & other.years
+        return Pattern(
+            hours=_shared(self.hours, other.hours),
+            minutes=_shared(self.minutes, other.minutes),
+            seconds=_shared(self.seconds, other.seconds),
+            months=self.months & other.months,
+            years=years,
+            day=lambda day: self.day(day) and other.day(day),
+            repeats=self.repeats and other.repeats,
+            cyclic=self.cyclic and other.cyclic,
+        )
+
     def count_until(self, second: int) -> int:
         """Return how many local times are at most *second* of the day."""
         if second < 0:
@@ -110,6 +126,10 @@ class Pattern:
         rest, second = divmod(number, len(self.seconds))
         hour, minute = divmod(rest, len(self.minutes))
         return self.hours[hour] * 3600 + self.minutes[minute] * 60 + self.seconds[second]
+
+
+def _shared(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(value for value in ours if value in theirs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +181,23 @@ class WallTrigger:
                     last = window.base + timedelta(seconds=self._pattern.nth(high - 1))
         return last, count
 
+    def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
+        """Yield the occurrences in ``(after, until]``, ascending."""
+        final = until.astimezone(self._zone).date()
+        for day in self._pattern.dates_from(self._day_before(after)):
+            if day > final:
+                return
+            for window in self._windows(day):
+                low, high = self._reached(window, after), self._reached(window, until)
+                for number in range(low, high):
+                    yield window.base + timedelta(seconds=self._pattern.nth(number))
+
+    def meeting(self, other: WallTrigger) -> WallTrigger | None:
+        """Return what is due when both are, where patterns alone can say: both of wildcards."""
+        alike = self._zone.key == other._zone.key
+        pattern = self._pattern.meeting(other._pattern)
+        return WallTrigger(pattern, self._zone) if alike and pattern.repeats else None
+
     def _reached(self, window: _Window, instant: datetime) -> int:
         """Return the number of the first local time of *window* that is later than *instant*."""
         second = (instant - window.base) // _SECOND
@@ -169,13 +206,13 @@ class WallTrigger:
 
     def _day_before(self, instant: datetime) -> date:
         day = instant.astimezone(self._zone).date()
-        return day - _DAY if day.toordinal() > 1 else day
+        return day - ONE_DAY if day.toordinal() > 1 else day
 
     def _windows(self, day: date) -> tuple[_Window, ...]:
         """Return the windows of *day*, ascending; on an ordinary day there is one."""
-        midnight = _midnight(day)
-        offset = _offset(self._zone, midnight - _REACH)
-        if offset == _offset(self._zone, midnight + _DAY + _REACH):
+        midnight = midnight_of(day)
+        offset = offset_of(self._zone, midnight - REACH)
+        if offset == offset_of(self._zone, midnight + ONE_DAY + REACH):
             return (_Window(midnight - offset, 0, _DAY_SECONDS),)
         return self._odd(day)
 
@@ -185,10 +222,10 @@ class WallTrigger:
         In a fold the second pass has a window of its own only where it counts. What falls into
         a gap has a window of one second that begins where the gap ends.
         """
-        midnight, shown = _midnight(day), 0
+        midnight, shown = midnight_of(day), 0
         every = self._pattern.repeats or self._dst is Dst.BOTH
         found: list[_Window] = []
-        for start, end, offset in _stretches(self._zone, day):
+        for start, end, offset in stretches(self._zone, day):
             low = (start + offset - midnight) // _SECOND
             high = (end + offset - midnight) // _SECOND
             if low > shown:
@@ -213,42 +250,3 @@ class WallTrigger:
             return []
         named = self._pattern.nth(last - 1)
         return [_Window(ends - timedelta(seconds=named), named, named + 1)]
-
-
-def _stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timedelta]]:
-    """Return the stretches of constant offset in which *zone* shows *day*, as instants."""
-    midnight = _midnight(day)
-    low, high = midnight - _REACH, midnight + _DAY + _REACH
-    cuts, moment = [low], low
-    while moment < high:
-        following = min(moment + _HOUR, high)
-        if _offset(zone, moment) != _offset(zone, following):
-            cuts.append(_cut(zone, moment, following))
-        moment = following
-    found = []
-    for start, end in zip(cuts, [*cuts[1:], high], strict=True):
-        offset = _offset(zone, start)
-        first, last = max(start, midnight - offset), min(end, midnight + _DAY - offset)
-        if first < last:
-            found.append((first, last, offset))
-    return found
-
-
-def _cut(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:
-    """Return the first second of the new offset between *early* and *late*."""
-    new = _offset(zone, late)
-    while late - early > _SECOND:
-        middle = early + (late - early) // (2 * _SECOND) * _SECOND
-        if _offset(zone, middle) == new:
-            late = middle
-        else:
-            early = middle
-    return late
-
-
-def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
-    return instant.astimezone(zone).utcoffset() or timedelta(0)
-
-
-def _midnight(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)

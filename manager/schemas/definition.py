@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
@@ -52,6 +53,7 @@ def _runs_when_called(func: Callable[..., Any]) -> Callable[..., Any]:
 Word = Annotated[str, Strict(), StringConstraints(min_length=1, max_length=200)]
 Words = Annotated[list[Word], Field(max_length=100)]
 Pause = Annotated[float, Strict(), Field(ge=0, le=DAY_SECONDS, allow_inf_nan=False)]
+Instant = Annotated[str, Strict()] | Annotated[datetime, Strict()] | Annotated[date, Strict()]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=YEAR_SECONDS, allow_inf_nan=False)]
 
 
@@ -101,6 +103,11 @@ class DefinitionModel(BaseModel):
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     retry: RetryModel = RetryModel()
     dst: Literal["once", "both", "skip"] = "once"
+    start: Instant | None = None
+    end: Instant | None = None
+    max_runs: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
+    jitter: Pause = 0
+    exclude: Annotated[dict[Any, Any], Strict()] | Annotated[list[Any], Strict()] = {}
     run_on_start: Annotated[bool, Strict()] = False
     replace_existing: Annotated[bool, Strict()] = False
 
@@ -109,11 +116,12 @@ OPTIONS: Final = frozenset(DefinitionModel.model_fields) - {"id", "func", "trigg
 """The keys that ``add_task`` takes beside the trigger's own arguments."""
 
 _FLAG: Final = "True or False"
+MOMENT: Final = "a date and time such as '2026-12-25 00:00', or None"
 EXPECTED: Final[Mapping[str, str]] = {
     "id": "a text of 1 to 200 characters without control characters or outer spaces",
     "name": "a text of 1 to 200 characters",
     "func": "a function, 'def' or 'async def'",
-    "trigger": "'cron', 'date' or 'interval'",
+    "trigger": "'cron', 'date', 'interval', 'calendar', 'and', 'or', 'except' or a plugin's own",
     "trigger_args": "a dict of the trigger's arguments",
     "enabled": _FLAG,
     "max_retries": "a whole number from 0 to 1000",
@@ -136,6 +144,11 @@ EXPECTED: Final[Mapping[str, str]] = {
     "retry.retry_on": "a list of names of exceptions",
     "retry.never_on": "a list of names of exceptions",
     "dst": "'once', 'both' or 'skip'",
+    "start": MOMENT,
+    "end": MOMENT,
+    "max_runs": "a whole number from 1 to 1000000000, or None for no limit",
+    "jitter": "a number of seconds from 0 to 86400",
+    "exclude": "a list of dates, or a dict of 'dates', 'holidays' and 'windows'",
     "run_on_start": _FLAG,
     "replace_existing": _FLAG,
 }

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
 """The columns that say when a task is due; a change of them moves the cursor to now."""
+_NARROWING: Final = ("dst", "start", "end", "jitter", "exclude")
+"""The options that say so too."""
 _CHUNK: Final = 500
 _NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
 _WRITTEN: Final = (
@@ -109,7 +111,7 @@ class Catalogue:
             self.record(now, "definition", "override ended", row["id"], before, after)
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
-        moved = old["removed"] or any(old[name] != new[name] for name in SCHEDULE)
+        moved = old["removed"] or _says_when(old) != _says_when(new)
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],
@@ -179,6 +181,11 @@ class Catalogue:
         self._connection.execute(insert(audit), line)
 
 
+def _says_when(row: Mapping[str, Any]) -> list[Any]:
+    options = [row["options"].get(name) for name in _NARROWING]
+    return [row[name] for name in SCHEDULE] + options
+
+
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:
     names = (*_WRITTEN, "overrides", "cursor", "revision")
     change = {f"new_{name}": stands[name] for name in names}
@@ -198,5 +205,6 @@ def _first(row: Mapping[str, Any], node: str, now: datetime) -> dict[str, Any]:
         "last_status": None,
         "completed": 0,
         "failed": 0,
+        "fired": 0,
         "created_at": now,
     }

@@ -53,6 +53,11 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
         else definition.overlap.mode.value,
         "delivery": definition.delivery.value,
         "dst": definition.dst.value,
+        "start": None if definition.start is None else definition.start.isoformat(),
+        "end": None if definition.end is None else definition.end.isoformat(),
+        "max_runs": definition.max_runs,
+        "jitter": definition.jitter.total_seconds(),
+        "exclude": dict(definition.exclude),
         "run_on_start": definition.run_on_start,
         "retry": {
             "backoff": [pause.total_seconds() for pause in retry.delays]
@@ -125,4 +130,5 @@ def stored_task_of(row: Mapping[Any, Any], *, fresh: bool = False) -> StoredTask
         revision=row["revision"],
         removed=row["removed"],
         fresh=fresh,
+        fired=row["fired"],
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, case, literal, update
+from sqlalchemy import bindparam, case, literal, null, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import RunState
@@ -25,6 +25,15 @@ INSERT: Final = insert_or(runs).on_conflict_do_nothing(
 STARTED: Final = (
     update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
 )
+FIRED: Final = (
+    update(tasks)
+    .where(tasks.c.id == bindparam("task"))
+    .values(
+        fired=tasks.c.fired + bindparam("begun"),
+        next_run=case((bindparam("begun") >= bindparam("most"), null()), else_=tasks.c.next_run),
+    )
+)
+"""With the last run that a schedule may start, the task has no next one."""
 START: Final = (
     update(runs)
     .where(runs.c.id == bindparam("run"), IS_WAITING)

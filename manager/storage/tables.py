@@ -53,6 +53,7 @@ tasks = Table(
     Column("last_status", Text),
     Column("completed", Integer, nullable=False),
     Column("failed", Integer, nullable=False),
+    Column("fired", Integer, nullable=False),
     Column("created_at", Instant, nullable=False),
     Index("ix_tasks_revision", "revision"),
 )

@@ -12,7 +12,17 @@ from sqlalchemy import func, insert, select, update
 from core.records import Fired
 from core.run import Attempt, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
-from manager.storage.statements import ADVANCE, COUNT, DROPPED, END, INSERT, RELEASE, START, STARTED
+from manager.storage.statements import (
+    ADVANCE,
+    COUNT,
+    DROPPED,
+    END,
+    FIRED,
+    INSERT,
+    RELEASE,
+    START,
+    STARTED,
+)
 from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs
 
 if TYPE_CHECKING:
@@ -50,6 +60,7 @@ class SqlTransaction:
         ]
         if started:
             self._connection.execute(STARTED, started)
+        self._count_fired(won, rows)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
         ]
@@ -133,6 +144,19 @@ class SqlTransaction:
             "upcoming": firing.next_run,
         }
         return self._connection.execute(ADVANCE, values).rowcount == 1
+
+    def _count_fired(self, won: Sequence[Firing], rows: Sequence[Run]) -> None:
+        """Count what schedules with a most have started, and end those that reached it."""
+        limited = {each.task_id: each.left for each in won if each.left is not None}
+        begun = Counter(
+            row.task_id for row in rows if row.task_id in limited and not row.state.is_final
+        )
+        if begun:
+            counts = [
+                {"task": task_id, "begun": count, "most": limited[task_id]}
+                for task_id, count in begun.items()
+            ]
+            self._connection.execute(FIRED, counts)
 
     def _inserted(self, rows: list[Run]) -> list[Run]:
         """Insert *rows* and return those whose fire key was new."""

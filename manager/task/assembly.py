@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loggers import is_configured_by_application, setup_logging
@@ -20,12 +21,13 @@ if TYPE_CHECKING:
     from manager.storage import SqlLedger
 
 
-def build_drafter(config: Xcorecfg) -> Drafter:
+def build_drafter(config: Xcorecfg, registry: Registry) -> Drafter:
     """Return what fills in the options that definitions leave out."""
     return Drafter(
         max_retries=config.manager.max_task_retries,
         timeout=timedelta(seconds=config.manager.task_timeout),
         timezone=config.timezone,
+        triggers=registry.triggers,
     )
 
 
@@ -46,7 +48,7 @@ def build_engine(
         ApsTimetable(),
         {executor.lane: executor for executor in executors},
         registry,
-        build_trigger=build_trigger,
+        build_trigger=partial(build_trigger, plugged=registry.triggers),
         clock=clock,
         settings=EngineSettings(
             timed=config.background_jobs_enabled,

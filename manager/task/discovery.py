@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def discover(host: PluginHost, drafter: Drafter, registry: Registry) -> None:
     """Load the plugins of *host* and register every definition of theirs that validates."""
     host.load()
+    registry.triggers.update(host.triggers())
     for offer in host.offers():
         try:
             definition, replaces = drafter.draft(

@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations.masking import shown
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
-from core.errors import DefinitionError, NotCallableError, Problem, TriggerError
+from core.errors import DefinitionError, NotCallableError, Problem
 from core.policy import Backoff, CatchUp, Delivery, Dst, Overlap, OverlapPolicy, RetryPolicy
-from manager.scheduling import checked_arguments
 from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition, tamed
+from manager.task.timing import Timing, timing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from core.trigger import TriggerFactories
     from manager.schemas.definition import DefinitionModel, RetryModel
 
 _WRITTEN: Final = (
     *("id", "name", "func", "trigger", "trigger_args", "enabled", "max_retries", "args", "kwargs"),
     *("description", "tags", "timezone", "priority", "run_on_start"),
+    *("start", "end", "max_runs", "exclude"),
 )
 """The keys of a ready-made definition that have the form of a written one's."""
 _KINDS: Final[Mapping[str, Any]] = {
     "timeout": timedelta | None,
     "misfire_grace_time": timedelta | None,
+    "jitter": timedelta,
+    "dst": Dst,
     "catch_up": CatchUp,
     "overlap": OverlapPolicy,
     "delivery": Delivery,
@@ -42,11 +46,13 @@ class Drafter:
         max_retries: Of ``manager.max_task_retries``.
         timeout: Of ``manager.task_timeout``.
         timezone: Of ``timezone``.
+        triggers: Kinds of trigger that plugins offer.
     """
 
     max_retries: int = DEFAULT_RETRIES
     timeout: timedelta | None = DEFAULT_TIMEOUT
     timezone: str = "UTC"
+    triggers: TriggerFactories = field(default_factory=dict)
 
     def draft(
         self, data: object, *, plugin: str, source: str, called: bool = False
@@ -69,13 +75,13 @@ class Drafter:
             raise DefinitionError(source, [Problem("", text)])
         written = tamed(data)
         model, problems = parse_definition(written)
-        arguments, more = self._arguments(written)
+        timing, more = self._timing(written)
         if model is None or problems or more:
             seen = {problem.where for problem in problems}
             every = [*problems, *(problem for problem in more if problem.where not in seen)]
             kind = DefinitionError if callable(written.get("func")) else NotCallableError
             raise kind(source, every)
-        return self._definition(model, arguments, plugin, source, called=called), (
+        return self._definition(model, timing, plugin, source, called=called), (
             model.replace_existing
         )
 
@@ -98,26 +104,17 @@ class Drafter:
         plugin = getattr(func, "__module__", None) or APPLICATION
         return self.draft(data | options, plugin=plugin, source=place, called=True)
 
-    def _arguments(self, data: Mapping[str, Any]) -> tuple[dict[str, Any], list[Problem]]:
-        """Return the trigger's arguments in their JSON form, or what is wrong with them."""
-        trigger, arguments = data.get("trigger"), data.get("trigger_args")
+    def _timing(self, data: Mapping[str, Any]) -> tuple[Timing, list[Problem]]:
+        """Return when *data* is due, or what is wrong with what it says of that."""
         zone = data.get("timezone")
-        if not isinstance(trigger, str) or not isinstance(arguments, dict):
-            return {}, []
-        if not all(isinstance(name, str) for name in arguments):
-            return {}, []
-        chosen = zone if isinstance(zone, str) and zone else self.timezone
-        try:
-            return checked_arguments(trigger, arguments, chosen), []
-        except TriggerError as error:
-            return {}, list(error.problems)
-        except (LookupError, ValueError, TypeError, OSError):
-            return {}, []  # the zone is wrong, which the schema has said
+        return timing_of(
+            data, zone if isinstance(zone, str) and zone else self.timezone, self.triggers
+        )
 
     def _definition(
         self,
         model: DefinitionModel,
-        arguments: dict[str, Any],
+        timing: Timing,
         plugin: str,
         source: str,
         *,
@@ -134,7 +131,7 @@ class Drafter:
             name=model.name or model.id,
             func=model.func,
             trigger=model.trigger,
-            trigger_args=arguments,
+            trigger_args=timing.arguments,
             enabled=model.enabled,
             max_retries=retries,
             timeout=timeout,
@@ -150,6 +147,11 @@ class Drafter:
             delivery=Delivery(model.delivery),
             retry=_retry(model.retry),
             dst=Dst(model.dst),
+            start=timing.start,
+            end=timing.end,
+            max_runs=model.max_runs,
+            jitter=timedelta(seconds=model.jitter),
+            exclude=timing.exclude,
             run_on_start=model.run_on_start,
             plugin=plugin,
             source=source,
@@ -160,7 +162,7 @@ class Drafter:
     def _adopted(self, definition: TaskDefinition, plugin: str, source: str) -> TaskDefinition:
         """Return a ready-made definition, checked where the types do not."""
         written = tamed({name: getattr(definition, name) for name in _WRITTEN})
-        arguments, problems = self._arguments(written)
+        timing, problems = self._timing(written)
         problems += parse_definition(written)[1]
         for name, kind in _KINDS.items():
             value = getattr(definition, name)
@@ -171,7 +173,15 @@ class Drafter:
             raise NotCallableError(source, problems)
         if problems:
             raise DefinitionError(source, problems)
-        return replace(definition, trigger_args=arguments, plugin=plugin, source=source)
+        return replace(
+            definition,
+            trigger_args=timing.arguments,
+            start=timing.start,
+            end=timing.end,
+            exclude=timing.exclude,
+            plugin=plugin,
+            source=source,
+        )
 
 
 def _seconds(value: float | None) -> timedelta | None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.registry import Registry
-from core.trigger import Schedule
 from manager.scheduling import build_trigger
 from manager.task.assembly import build_drafter
 from manager.task.discovery import discover
@@ -49,18 +48,16 @@ def inspect(config: Xcorecfg, host: PluginHost, manager: object, clock: Clock) -
         clock: The time to go by.
     """
     registry = Registry(config.manager.max_tasks)
-    discover(host, build_drafter(config), registry)
+    discover(host, build_drafter(config, registry), registry)
     host.register_tasks(manager)
     now = clock.now()
     found = []
     for definition in registry.all():
-        schedule = Schedule.of(
-            definition.trigger,
-            definition.trigger_args,
-            definition.timezone,
-            now,
-            definition.dst,
+        schedule = definition.schedule(now)
+        due = (
+            build_trigger(schedule, registry.triggers).next_after(now)
+            if definition.enabled
+            else None
         )
-        due = build_trigger(schedule).next_after(now) if definition.enabled else None
         found.append((definition, due))
     return Inspection(tuple(found), tuple(host.records()))

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+from zoneinfo import ZoneInfo
 
-from core.errors import DefinitionError, Problem, TriggerError
+from configurations.masking import shown
+from core.errors import DefinitionError, Problem
 from core.policy import Dst
-from core.trigger import Schedule
-from manager.scheduling import build_trigger, checked_arguments
+from core.registry import nearest
+from core.trigger import Limits, Schedule
+from manager.scheduling import build_trigger
+from manager.task.timing import exclude_text, timing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
+    from collections.abc import Iterator, Mapping
+
+    from core.trigger import Trigger, TriggerFactories
+
+OPTIONS: Final = ("dst", "start", "end", "exclude", "jitter", "id")
+"""The keys of a definition that say when it is due, beside the trigger, and whose it is."""
 
 
 def preview(
@@ -21,30 +31,69 @@ def preview(
     timezone: str,
     after: datetime,
     count: int,
-    dst: str = "once",
+    plugged: TriggerFactories | None = None,
+    **options: Any,  # noqa: ANN401 - as a definition writes them
 ) -> list[datetime]:
     """Return the first *count* occurrences later than *after*, aware, in UTC.
 
     An interval counts from *after*, as if it were registered then.
 
+    Args:
+        trigger: Its kind.
+        trigger_args: Its arguments.
+        timezone: IANA name.
+        after: An aware instant.
+        count: How many at most.
+        plugged: Kinds of trigger that plugins offer.
+        options: ``dst``, ``start``, ``end``, ``exclude`` and ``jitter`` as in a definition; a
+            jitter depends on the ``id``.
+
     Raises:
-        DefinitionError: the trigger, its arguments, the zone or the count cannot be used.
+        DefinitionError: they make no schedule; every problem is named.
     """
+    problems = _problems(timezone, after, options)
+    data = options | {"trigger": trigger, "trigger_args": dict(trigger_args)}
+    timing, more = timing_of(data, timezone, plugged or {})
+    if problems or more:
+        raise DefinitionError("preview", [*problems, *more])
+    limits = Limits(
+        start=timing.start,
+        end=timing.end,
+        exclude=exclude_text(timing.exclude),
+        jitter=timedelta(seconds=options.get("jitter", 0)),
+        salt=str(options.get("id", "")),
+    )
+    dst = Dst(options.get("dst", Dst.ONCE))
+    schedule = Schedule.of(trigger, timing.arguments, timezone, after, dst, limits)
+    return list(islice(_occurrences(build_trigger(schedule, plugged), after), count))
+
+
+def _problems(timezone: str, after: datetime, options: Mapping[str, Any]) -> list[Problem]:
+    found = []
+    for name in options:
+        if name not in OPTIONS:
+            meant = nearest(name, list(OPTIONS))
+            hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(OPTIONS)}"
+            found.append(Problem(name, f"unknown key, {hint}"))
     try:
-        arguments = checked_arguments(trigger, trigger_args, timezone)
-        schedule = Schedule.of(trigger, arguments, timezone, after, Dst(dst))
-        built = build_trigger(schedule)
-    except TriggerError as error:
-        raise DefinitionError("preview", error.problems) from None
-    except (LookupError, ValueError, OSError) as error:
-        text = f"expected an IANA zone, and once, both or skip for dst, got {error!s:.80}"
-        raise DefinitionError("preview", [Problem("", text)]) from None
+        ZoneInfo(timezone)
+    except (LookupError, ValueError, TypeError, OSError):
+        text = f"expected an IANA time zone such as 'Europe/Berlin', got {shown(timezone)}"
+        found.append(Problem("timezone", text))
+    if options.get("dst", Dst.ONCE) not in tuple(Dst):
+        text = f"expected 'once', 'both' or 'skip', got {shown(options['dst'])}"
+        found.append(Problem("dst", text))
+    if not isinstance(options.get("jitter", 0), int | float):
+        text = f"expected a number of seconds, got {shown(options['jitter'])}"
+        found.append(Problem("jitter", text))
     if after.tzinfo is None:
         text = "expected an instant with an offset, got one without"
-        raise DefinitionError("preview", [Problem("after", text)])
-    found: list[datetime] = []
-    moment = built.next_after(after)
-    while moment is not None and len(found) < count:
-        found.append(moment)
-        moment = built.next_after(moment)
+        found.append(Problem("after", text))
     return found
+
+
+def _occurrences(trigger: Trigger, after: datetime) -> Iterator[datetime]:
+    moment = trigger.next_after(after)
+    while moment is not None:
+        yield moment
+        moment = trigger.next_after(moment)

@@ -56,7 +56,7 @@ class Session:
         self.ledger.open()
         try:
             if self._host is not None:
-                discover(self._host, build_drafter(self._config), registry)
+                discover(self._host, build_drafter(self._config, registry), registry)
                 self._host.register_tasks(manager)
             self.engine = build_engine(
                 self._config,

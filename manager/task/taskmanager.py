@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import atexit
-import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from core.clock import SystemClock
-from core.errors import StateError
 from loggers import get_logger
-from manager.schemas.reading import HealthRead
 from manager.schemas.updating import parse_update
 from manager.task.assembly import build_drafter, own_logging
-from manager.task.home import Home
-from manager.task.previewing import preview
 from manager.task.session import Session
 from manager.task.sketch import sketched
+from manager.task.viewing import TaskView
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from datetime import datetime
-    from pathlib import Path
+    from collections.abc import Callable
 
-    from configurations import Xcorecfg
-    from core.clock import Clock
-    from core.run import RunState
-    from manager.plugins import PluginHost
-    from manager.schemas.reading import PluginRead, RunRead, TaskRead
+    from manager.schemas.reading import RunRead, TaskRead
     from manager.schemas.updating import TaskUpdate
-    from manager.storage import SqlLedger
     from manager.task.control import Control
 
 _log = get_logger("taskrack")
 _AT_EXIT: Final = timedelta(seconds=2)
 
 
-class TaskManager:
+class TaskManager(TaskView):
     """Registers tasks, runs them once ``start`` is called, and tells what became of them.
 
     Before ``start`` nothing is opened and nothing runs: tasks are kept in memory, and verbs that
@@ -48,33 +36,6 @@ class TaskManager:
         plugins: Makes the plugins that are asked at each start; ``None`` for no discovery.
         clock: The time to go by.
     """
-
-    def __init__(
-        self,
-        config: Xcorecfg | str | Path | None = None,
-        *,
-        plugins: Callable[[Xcorecfg], PluginHost] | None = None,
-        clock: Clock | None = None,
-    ) -> None:
-        self._home = Home(config)
-        self._plugins = plugins
-        self._clock = clock or SystemClock()
-        self._life = threading.RLock()  # of starting, stopping and adding
-        self._session: Session | None = None
-
-    @property
-    def config(self) -> Xcorecfg:
-        """The settings, read when they are first needed.
-
-        Raises:
-            ConfigurationError: they cannot be used.
-        """
-        return self._home.config
-
-    @property
-    def is_running(self) -> bool:
-        """Whether the engine takes on work."""
-        return self._session is not None and self._session.is_running
 
     def add_task(
         self,
@@ -97,9 +58,11 @@ class TaskManager:
             TaskLimitError: it would be more than ``manager.max_tasks``.
             LedgerError: the container runs and the database did not take it.
         """
-        definition, replaces = build_drafter(self.config).draft_call(func, trigger, id, kwargs)
+        registry = self._home.registry
+        drafter = build_drafter(self.config, registry)
+        definition, replaces = drafter.draft_call(func, trigger, id, kwargs)
         with self._life:
-            definition = self._home.registry.add(definition, replace_existing=replaces)
+            definition = registry.add(definition, replace_existing=replaces)
             if self.is_running and self._session is not None:
                 self._session.engine.admit([definition])
         found = self.get_task(id)
@@ -181,66 +144,6 @@ class TaskManager:
         session.engine.hasten()
         return run
 
-    def get_task(self, task_id: str) -> TaskRead | None:
-        """Return a task, or ``None`` where there is none."""
-        if self._session is not None:
-            found = self._session.ledger.reading.tasks(task_id)
-            return found[0] if found else None
-        definition = self._home.registry.get(task_id)
-        return None if definition is None else sketched(definition)
-
-    def list_tasks(self) -> list[TaskRead]:
-        """Return every task, in the order of their ids."""
-        if self._session is not None:
-            return self._session.ledger.reading.tasks()
-        return sorted(map(sketched, self._home.registry.all()), key=lambda task: task.id)
-
-    def get_run(self, run_id: str) -> RunRead | None:
-        """Return a run with its attempts, or ``None`` where there is none."""
-        return self.ledger.reading.run(run_id)
-
-    def list_runs(
-        self, task_id: str | None = None, *, state: RunState | None = None, limit: int = 100
-    ) -> list[RunRead]:
-        """Return the newest runs first, at most *limit*."""
-        return self.ledger.reading.runs(task_id, state=state, limit=limit)
-
-    def list_plugins(self) -> list[PluginRead]:
-        """Return the plugins that the last start found, with their faults."""
-        return [] if self._session is None else self._session.plugins()
-
-    def preview(
-        self,
-        trigger: str,
-        trigger_args: Mapping[str, Any],
-        *,
-        timezone: str | None = None,
-        after: datetime | None = None,
-        count: int = 10,
-    ) -> list[datetime]:
-        """Return the first *count* occurrences later than *after* or now, aware, in UTC.
-
-        Nothing is registered, and no database is needed.
-
-        Raises:
-            DefinitionError: they make no schedule.
-        """
-        zone = timezone or self.config.timezone
-        start = self._clock.now() if after is None else after
-        return preview(trigger, trigger_args, timezone=zone, after=start, count=count)
-
-    def health(self) -> HealthRead:
-        """Return how the container is."""
-        tasks = len(self._home.registry.ids())
-        if self._session is not None:
-            return self._session.health(tasks)
-        return HealthRead.stopped(tasks)
-
-    @property
-    def ledger(self) -> SqlLedger:
-        """The ledger of the running container."""
-        return self._running().ledger
-
     def start(self) -> None:
         """Open the ledger, load the plugins and begin; where it runs already, do nothing.
 
@@ -290,11 +193,6 @@ class TaskManager:
         verb(session.control)
         session.refresh(task_id)
         return session.control.task(task_id)
-
-    def _running(self) -> Session:
-        if self._session is None:
-            raise StateError("the container is not started; call start() first")
-        return self._session
 
     def _at_exit(self) -> None:
         self.shutdown(_AT_EXIT.total_seconds())

@@ -23,7 +23,7 @@ from manager.engine.engine import _UNWIND
 from manager.engine.results import ERROR_LIMIT, RESULT_LIMIT, TRACEBACK_LIMIT
 from manager.executors.loop import SIZE
 from manager.executors.threads import LEAK_LIMIT
-from manager.scheduling.triggers import _LONGEST, _SHORTEST, IntervalTrigger
+from manager.scheduling.simple import LONGEST, SHORTEST, IntervalTrigger
 from manager.storage.membership import CRASH_LIMIT
 from manager.task.taskmanager import _AT_EXIT
 from tests.pages import DOCS
@@ -48,7 +48,7 @@ def seconds(span: timedelta) -> str:
         ("tasks.md", f"within {CATCH_UP_WINDOW // timedelta(hours=1)} hours:"),
         ("tasks.md", f"at most the last {WORDS[CATCH_UP_LIMIT]}"),
         ("tasks.md", f"after {WORDS[CRASH_LIMIT]} deaths of its process"),
-        ("tasks.md", f"make {seconds(_SHORTEST)} seconds to {_LONGEST.days // 365} years"),
+        ("tasks.md", f"make {seconds(SHORTEST)} seconds to {LONGEST.days // 365} years"),
         ("ledger.md", f"renews a lease in `nodes` every {seconds(SETTINGS.heartbeat)} seconds"),
         ("ledger.md", f"the lease is good for {seconds(SETTINGS.lease)}."),
         ("ledger.md", f"and have {seconds(_UNWIND)} more seconds for their `finally` blocks"),

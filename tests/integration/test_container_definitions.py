@@ -8,6 +8,7 @@ import pytest
 
 from core.errors import DefinitionError, DuplicateTaskError, TaskLimitError
 from core.run import RunState, TaskState
+from manager.schemas.definition import EXPECTED
 from tests.tools import PLUGIN, finals, fire, task_of
 
 if TYPE_CHECKING:
@@ -258,7 +259,10 @@ def test_one_function_may_stand_under_two_ids(project: Project) -> None:
     [
         ({"id": ""}, "id: expected a text of 1 to 200 characters"),
         ({"func": "nothing"}, "func: expected a function, 'def' or 'async def', got 'nothing'"),
-        ({"trigger": 5}, "trigger: expected 'cron', 'date' or 'interval', got 5"),
+        (
+            {"trigger": 5},
+            f"trigger: expected {EXPECTED['trigger']}, got 5",
+        ),
         ({"trigger_args": [1]}, "trigger_args: expected a dict of the trigger's arguments"),
         ({"enabled": "yes"}, "enabled: expected True or False, got 'yes'"),
         ({"max_retries": "3"}, "max_retries: expected a whole number from 0 to 1000, got '3'"),

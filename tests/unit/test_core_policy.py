@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from core.policy import CATCH_UP_LIMIT, CATCH_UP_WINDOW, Backoff, CatchUp, RetryPolicy
 from core.trigger import Decision, Schedule, decide
-from manager.scheduling.triggers import DateTrigger, IntervalTrigger
+from manager.scheduling.simple import DateTrigger, IntervalTrigger
 
 NOW: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)

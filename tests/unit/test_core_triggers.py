@@ -14,7 +14,7 @@ from core.errors import TriggerError
 from core.trigger import Schedule
 from manager.scheduling import build_trigger, checked_arguments
 from manager.scheduling.fields import pattern_of
-from manager.scheduling.triggers import DateTrigger, IntervalTrigger
+from manager.scheduling.simple import DateTrigger, IntervalTrigger
 from manager.scheduling.walls import WallTrigger
 
 if TYPE_CHECKING:
@@ -208,7 +208,7 @@ def test_a_trigger_is_built_as_its_schedule_says() -> None:
             {},
             (
                 "unknown trigger 'intervall', did you mean 'interval'? "
-                "Known triggers: cron, date, interval."
+                "Known triggers: and, calendar, cron, date, except, interval, or."
             ),
         ),
         ("interval", {"hour": 1}, "trigger_args.hour: unknown argument, did you mean 'hours'?"),

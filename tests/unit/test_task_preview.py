@@ -45,8 +45,8 @@ def test_the_settings_name_the_zone_that_a_call_leaves_out() -> None:
     [
         ({"trigger": "crn"}, "did you mean 'cron'?"),
         ({"trigger_args": {"expression": "61 * * * *"}}, "minute: expected 0-59, got '61'"),
-        ({"timezone": "No/Where"}, "expected an IANA zone"),
-        ({"dst": "never"}, "once, both or skip for dst"),
+        ({"timezone": "No/Where"}, "expected an IANA time zone"),
+        ({"dst": "never"}, "dst: expected 'once', 'both' or 'skip', got 'never'"),
         ({"after": datetime(2026, 1, 1)}, "expected an instant with an offset"),  # noqa: DTZ001
     ],
     ids=["trigger", "expression", "zone", "dst", "naive"],

@@ -1,0 +1,114 @@
+"""When a definition is due, from what it writes: the keys that only together make sense."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from configurations.masking import shown
+from core.errors import Problem, TriggerError
+from core.policy import Dst
+from core.trigger import UNANCHORED, Limits, Schedule
+from manager.scheduling import (
+    EPOCH,
+    build_trigger,
+    checked_arguments,
+    checked_exclusions,
+    instant_of,
+)
+from manager.schemas.definition import MOMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from core.trigger import TriggerFactories
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """What a definition says of its times, checked.
+
+    Attributes:
+        arguments: The trigger's arguments in their JSON form.
+        start: First instant that counts.
+        end: Last instant that counts.
+        exclude: What is left out, in its JSON form.
+    """
+
+    arguments: dict[str, Any] = field(default_factory=dict)
+    start: datetime | None = None
+    end: datetime | None = None
+    exclude: Mapping[str, Any] = field(default_factory=dict)
+
+
+def timing_of(
+    data: Mapping[str, Any], timezone: str, plugged: TriggerFactories
+) -> tuple[Timing, list[Problem]]:
+    """Return when *data* is due, or every problem of its keys; values of a wrong kind aside.
+
+    Args:
+        data: Keys of a definition; the schema has its own words for those of a wrong kind.
+        timezone: Its own, or the settings'.
+        plugged: Kinds of trigger that plugins offer.
+    """
+    trigger, arguments = data.get("trigger"), data.get("trigger_args")
+    try:
+        zone = ZoneInfo(timezone)
+    except (LookupError, ValueError, TypeError, OSError):
+        return Timing(), []
+    if not isinstance(trigger, str) or not isinstance(arguments, dict):
+        return Timing(), []
+    if not all(isinstance(name, str) for name in arguments):
+        return Timing(), []
+    problems: list[Problem] = []
+    exclude: dict[str, Any] = {}
+    try:
+        arguments = checked_arguments(trigger, arguments, timezone, plugged)
+    except TriggerError as error:
+        problems += error.problems
+    try:
+        exclude = checked_exclusions(data.get("exclude") or {}, zone)
+    except TriggerError as error:
+        problems += error.problems
+    start, end = (_moment(name, data.get(name), zone, problems) for name in ("start", "end"))
+    if start is not None and end is not None and end < start:
+        text = f"expected an instant after the start, got {shown(data['end'])}"
+        problems.append(Problem("end", text))
+    timing = Timing(arguments, start, end, exclude)
+    if not problems and (start or end or exclude or trigger not in UNANCHORED):
+        problems += _unreachable(trigger, timing, timezone, plugged)
+    return (Timing() if problems else timing), problems
+
+
+def exclude_text(exclude: Mapping[str, Any]) -> str:
+    """Return what is excluded as the text that schedules carry."""
+    return json.dumps(dict(exclude), sort_keys=True) if exclude else ""
+
+
+def _moment(name: str, value: object, zone: ZoneInfo, problems: list[Problem]) -> datetime | None:
+    if not isinstance(value, str | date):
+        return None
+    try:
+        return instant_of(value if isinstance(value, str) else value.isoformat(), zone)
+    except (ValueError, OverflowError):
+        problems.append(Problem(name, f"expected {MOMENT}, got {shown(value)}"))
+        return None
+
+
+def _unreachable(
+    trigger: str, timing: Timing, timezone: str, plugged: TriggerFactories
+) -> list[Problem]:
+    """Return that it can never be due, where that does not hang on when it is registered."""
+    if timing.start is None and trigger not in UNANCHORED:
+        return []
+    anchor = timing.start or EPOCH
+    limits = Limits(timing.start, timing.end, exclude_text(timing.exclude))
+    schedule = Schedule.of(trigger, timing.arguments, timezone, anchor, Dst.ONCE, limits)
+    built = build_trigger(schedule, plugged)
+    if built.next_after(anchor - timedelta(microseconds=1)) is not None:
+        return []
+    text = "it can never fire: nothing that is due lies between its start and its end, not excluded"
+    return [Problem("trigger_args", text)]

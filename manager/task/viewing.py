@@ -1,0 +1,139 @@
+"""The verbs that only look: at tasks, runs and plugins, and at what schedules will do."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from core.clock import SystemClock
+from core.errors import StateError
+from manager.schemas.reading import HealthRead
+from manager.task.home import Home
+from manager.task.previewing import preview
+from manager.task.sketch import sketched
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from configurations import Xcorecfg
+    from core.clock import Clock
+    from core.run import RunState
+    from manager.plugins import PluginHost
+    from manager.schemas.reading import PluginRead, RunRead, TaskRead
+    from manager.storage import SqlLedger
+    from manager.task.session import Session
+
+
+class TaskView:
+    """What a task manager tells without changing anything; before a start, from memory.
+
+    Args:
+        config: Settings, or where they are; looked for as the command line does where ``None``.
+        plugins: Makes the plugins that are asked at each start; ``None`` for no discovery.
+        clock: The time to go by.
+    """
+
+    def __init__(
+        self,
+        config: Xcorecfg | str | Path | None = None,
+        *,
+        plugins: Callable[[Xcorecfg], PluginHost] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._home = Home(config)
+        self._plugins = plugins
+        self._clock = clock or SystemClock()
+        self._life = threading.RLock()  # of starting, stopping and adding
+        self._session: Session | None = None
+
+    @property
+    def config(self) -> Xcorecfg:
+        """The settings, read when they are first needed.
+
+        Raises:
+            ConfigurationError: they cannot be used.
+        """
+        return self._home.config
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the engine takes on work."""
+        return self._session is not None and self._session.is_running
+
+    def get_task(self, task_id: str) -> TaskRead | None:
+        """Return a task, or ``None`` where there is none."""
+        if self._session is not None:
+            found = self._session.ledger.reading.tasks(task_id)
+            return found[0] if found else None
+        definition = self._home.registry.get(task_id)
+        return None if definition is None else sketched(definition)
+
+    def list_tasks(self) -> list[TaskRead]:
+        """Return every task, in the order of their ids."""
+        if self._session is not None:
+            return self._session.ledger.reading.tasks()
+        return sorted(map(sketched, self._home.registry.all()), key=lambda task: task.id)
+
+    def get_run(self, run_id: str) -> RunRead | None:
+        """Return a run with its attempts, or ``None`` where there is none."""
+        return self.ledger.reading.run(run_id)
+
+    def list_runs(
+        self, task_id: str | None = None, *, state: RunState | None = None, limit: int = 100
+    ) -> list[RunRead]:
+        """Return the newest runs first, at most *limit*."""
+        return self.ledger.reading.runs(task_id, state=state, limit=limit)
+
+    def list_plugins(self) -> list[PluginRead]:
+        """Return the plugins that the last start found, with their faults."""
+        return [] if self._session is None else self._session.plugins()
+
+    def preview(
+        self,
+        trigger: str,
+        trigger_args: Mapping[str, Any],
+        *,
+        timezone: str | None = None,
+        after: datetime | None = None,
+        count: int = 10,
+        **options: Any,  # noqa: ANN401 - as a definition writes them
+    ) -> list[datetime]:
+        """Return the first *count* occurrences later than *after* or now, aware, in UTC.
+
+        Nothing is registered, and no database is needed. The *options* are a definition's keys
+        that say when it is due: ``dst``, ``start``, ``end``, ``exclude``, and ``jitter``, which
+        depends on the ``id``.
+
+        Raises:
+            DefinitionError: they make no schedule.
+        """
+        zone = timezone or self.config.timezone
+        start = self._clock.now() if after is None else after
+        return preview(
+            trigger,
+            trigger_args,
+            timezone=zone,
+            after=start,
+            count=count,
+            plugged=self._home.registry.triggers,
+            **options,
+        )
+
+    def health(self) -> HealthRead:
+        """Return how the container is."""
+        tasks = len(self._home.registry.ids())
+        if self._session is not None:
+            return self._session.health(tasks)
+        return HealthRead.stopped(tasks)
+
+    @property
+    def ledger(self) -> SqlLedger:
+        """The ledger of the running container."""
+        return self._running().ledger
+
+    def _running(self) -> Session:
+        if self._session is None:
+            raise StateError("the container is not started; call start() first")
+        return self._session
