@@ -1,19 +1,20 @@
-"""``run-now``, ``pause`` and ``resume``: orders through the ledger, heard within a second."""
+"""``run-now``, ``pause``, ``resume``, ``backfill``: orders through the ledger, soon heard."""
 
 from __future__ import annotations
 
 import getpass
 import threading
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Final
+from zoneinfo import ZoneInfo
 
 import typer
 
 from core.clock import SystemClock
 from core.run import RunState
 from manager.cli.options import AsJson, ConfigPath, settings
-from manager.cli.output import clean, print_json
+from manager.cli.output import clean, counted, print_json, print_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,38 @@ def pause(task: TaskId, *, config: ConfigPath = None, json: AsJson = False) -> N
 def resume(task: TaskId, *, config: ConfigPath = None, json: AsJson = False) -> None:
     """Let a paused task go on; what passed meanwhile is recorded as skipped."""
     _set_pause(task, config, json=json, paused=False)
+
+
+def backfill(
+    task: TaskId,
+    *,
+    since: Annotated[
+        datetime, typer.Option("--from", help="Local time of the task's zone; included.")
+    ],
+    until: Annotated[
+        datetime, typer.Option("--to", help="Local time of the task's zone; included.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would run.")] = False,
+    config: ConfigPath = None,
+    json: AsJson = False,
+) -> None:
+    """Run every occurrence of a range of the past that never ran."""
+    with _control(config) as control:
+        zone = ZoneInfo(control.task(task).timezone)
+        start, end = (each.replace(tzinfo=zone).astimezone(UTC) for each in (since, until))
+        found = control.backfill(task, start, end, dry_run=dry_run)
+        alive = control.is_heard
+    if json:
+        print_json(found)
+        return
+    rows = [(f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}",) for at in found.runs]
+    if rows:
+        print_table(("would run" if dry_run else "runs",), rows)
+    verb = "would be added" if dry_run else "added"
+    runs, left = counted(len(rows), "run"), counted(found.left, "occurrence")
+    typer.echo(f"{clean(task)}: {runs} {verb}; {left} of the range ran already, or will")
+    if rows and not dry_run and not alive:
+        typer.echo("no container is running; the runs start when one does", err=True)
 
 
 def _set_pause(task: str, config: ConfigPath, *, json: bool, paused: bool) -> None:

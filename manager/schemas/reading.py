@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, Self
 
 from pydantic import BaseModel, ConfigDict
 from pydantic_core import to_json, to_jsonable_python
 
+from core.policy import Dst
 from core.run import Cause, Reason, RunState, TaskState
+from core.trigger import Limits, Schedule
 
 _put = object.__setattr__
 
@@ -102,6 +104,42 @@ class TaskRead(ReadModel):
     failed: int
     overrides: dict[str, Any]
     options: dict[str, Any]
+
+    def schedule(self, anchor: datetime) -> Schedule:
+        """Return when it is due, as the ledger has it, if it was first registered at *anchor*."""
+        options = self.options
+        exclude = options.get("exclude")
+        jitter = timedelta(seconds=options.get("jitter") or 0)
+        limits = Limits(
+            start=_instant(options.get("start")),
+            end=_instant(options.get("end")),
+            exclude=json.dumps(exclude, sort_keys=True) if exclude else "",
+            jitter=jitter,
+            salt=self.id if jitter else "",
+        )
+        dst = Dst(options.get("dst", Dst.ONCE))
+        return Schedule.of(self.trigger, self.trigger_args, self.timezone, anchor, dst, limits)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
+
+
+class BackfillRead(ReadModel):
+    """Runs for a range of the past.
+
+    Attributes:
+        start: First instant of the range.
+        end: Last instant of the range.
+        runs: The occurrences that get a run, ascending; a dry run adds none.
+        left: How many occurrences of the range have run already, or will.
+    """
+
+    task_id: str
+    start: datetime
+    end: datetime
+    runs: tuple[datetime, ...]
+    left: int
 
 
 class AttemptRead(ReadModel):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Integer, case, cast, exists, func, select, type_coerce
 
-from core.run import RunState, TaskState
+from core.run import Cause, RunState, TaskState
 from manager.schemas.reading import (
     AttemptRead,
     NodeRead,
@@ -86,6 +86,18 @@ class Reading:
         with self._database.read() as connection:
             rows = connection.execute(query).mappings().all()
         return [run_read(run_of(row)) for row in rows]
+
+    def ran(self, task_id: str, start: datetime, end: datetime) -> set[datetime]:
+        """Return the occurrences in ``[start, end]`` that have a run which started, or will."""
+        query = select(runs.c.scheduled_for).where(
+            runs.c.task_id == task_id,
+            runs.c.scheduled_for >= start,
+            runs.c.scheduled_for <= end,
+            runs.c.cause.in_([Cause.SCHEDULE, Cause.CATCH_UP, Cause.BACKFILL]),
+            runs.c.state.not_in([RunState.SKIPPED, RunState.MISSED]),
+        )
+        with self._database.read() as connection:
+            return set(connection.execute(query).scalars())
 
     def is_heard(self, now: datetime) -> bool:
         """Tell whether a container is alive that follows orders."""

@@ -8,12 +8,15 @@ from core.errors import DefinitionError, Problem, UnknownRunError, UnknownTaskEr
 from core.registry import nearest
 from core.run import Cause, Run, RunIds
 from manager.scheduling import checked_arguments
+from manager.task.backfilling import Backfill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from core.clock import Clock
-    from manager.schemas.reading import RunRead, TaskRead
+    from core.trigger import TriggerFactories
+    from manager.schemas.reading import BackfillRead, RunRead, TaskRead
     from manager.schemas.updating import TaskUpdate
     from manager.storage import SqlLedger
     from manager.storage.catalogue import Catalogue
@@ -26,9 +29,17 @@ class Control:
         ledger: An open ledger.
         clock: Stamps what is written.
         actor: Who acts, for the audit.
+        plugged: Kinds of trigger that plugins offer.
     """
 
-    def __init__(self, ledger: SqlLedger, clock: Clock, actor: str) -> None:
+    def __init__(
+        self,
+        ledger: SqlLedger,
+        clock: Clock,
+        actor: str,
+        plugged: TriggerFactories | None = None,
+    ) -> None:
+        self._plugged = plugged or {}
         self._ledger = ledger
         self._clock = clock
         self._actor = actor
@@ -88,7 +99,7 @@ class Control:
         values = {
             name: each for name, each in asked.items() if each is not None or name == "timeout"
         }
-        _check_schedule(before, values)
+        _check_schedule(before, values, self._plugged)
         overrides = dict(before.overrides)
         for name, value in values.items():
             own = overrides[name]["definition"] if name in overrides else getattr(before, name)
@@ -140,6 +151,29 @@ class Control:
         self._ledger.transact(lambda tx: tx.insert(run))
         return self.run(run_id)
 
+    def backfill(
+        self, task_id: str, start: datetime, end: datetime, *, dry_run: bool = False
+    ) -> BackfillRead:
+        """Add a run for every occurrence from *start* to *end* that never ran; both included.
+
+        Raises:
+            UnknownTaskError: there is none.
+            DefinitionError: the range cannot be meant, or holds too many occurrences.
+        """
+        task = self.task(task_id)
+        backfill = Backfill(self._ledger, self._clock, self._ids, self._plugged)
+        plan = backfill.plan(task, start, end)
+        if dry_run or not plan.runs:
+            return plan
+        added = backfill.add(task, plan)
+
+        def note(catalogue: Catalogue) -> None:
+            said = {"start": start.isoformat(), "end": end.isoformat(), "runs": len(added.runs)}
+            catalogue.record(self._clock.now(), self._actor, "backfill", task_id, None, said)
+
+        self._ledger.amend(note)
+        return added
+
     def cancel(self, run_id: str) -> RunRead:
         """Cancel a waiting run; ask a running one to end.
 
@@ -151,10 +185,10 @@ class Control:
         return self.run(run_id)
 
 
-def _check_schedule(task: TaskRead, values: Mapping[str, Any]) -> None:
+def _check_schedule(task: TaskRead, values: Mapping[str, Any], plugged: TriggerFactories) -> None:
     if "trigger_args" in values:
         trigger = values.get("trigger", task.trigger)
-        checked_arguments(trigger, values["trigger_args"], task.timezone)
+        checked_arguments(trigger, values["trigger_args"], task.timezone, plugged)
     elif "trigger" in values and values["trigger"] != task.trigger:
         text = "a new trigger needs its arguments: give trigger_args too"
         raise DefinitionError(f"task {task.id!r}", [Problem("trigger", text)])

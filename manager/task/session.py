@@ -40,7 +40,6 @@ class Session:
         self._clock = clock
         self._host = host
         self.ledger = build_ledger(config)
-        self.control = Control(self.ledger, clock, "python")
 
     @property
     def is_running(self) -> bool:
@@ -54,6 +53,7 @@ class Session:
             LedgerError: the database cannot serve; its file is not touched.
         """
         self.ledger.open()
+        self.control = Control(self.ledger, self._clock, "python", registry.triggers)
         try:
             if self._host is not None:
                 discover(self._host, build_drafter(self._config, registry), registry)

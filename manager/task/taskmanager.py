@@ -15,8 +15,9 @@ from manager.task.viewing import TaskView
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from manager.schemas.reading import RunRead, TaskRead
+    from manager.schemas.reading import BackfillRead, RunRead, TaskRead
     from manager.schemas.updating import TaskUpdate
     from manager.task.control import Control
 
@@ -129,6 +130,30 @@ class TaskManager(TaskView):
         run = session.control.run_now(task_id)
         session.engine.hasten()
         return run
+
+    def backfill(
+        self, task_id: str, start: datetime, end: datetime, *, dry_run: bool = False
+    ) -> BackfillRead:
+        """Add a run for every occurrence from *start* to *end* that never ran; both included.
+
+        The runs know the occurrence that they stand for (``current_run().scheduled_for``), start
+        after everything of the task that is due, and never count as missed. Asking for the same
+        range again adds nothing.
+
+        Args:
+            task_id: The task, as it is scheduled now.
+            start: An aware instant.
+            end: An aware instant that has passed.
+            dry_run: Whether to tell only what would be added.
+
+        Raises:
+            UnknownTaskError: there is none.
+            DefinitionError: the range cannot be meant, or holds more than 10,000 occurrences.
+        """
+        session = self._running()
+        found = session.control.backfill(task_id, start, end, dry_run=dry_run)
+        session.engine.hasten()
+        return found
 
     def cancel_run(self, run_id: str) -> RunRead:
         """Cancel a waiting run; ask a running one to end.

@@ -77,6 +77,7 @@ def test_each_verb_runs_once(verb: str, project: Project) -> None:
     run = fire(tasks, "nightly")
     subject = {"show": [run.id], "run-now": ["nightly"], "pause": ["nightly"]}
     subject["preview"] = ["0 9 * * 1-5"]
+    subject["backfill"] = ["nightly", "--from", "2026-01-01", "--to", "2026-01-02"]
     words = [*verb.split(), *subject.get(verb, ["nightly"] if verb == "resume" else [])]
     options = next(row[2] for row in table("commands.md", "Commands") if code(row[0]) == verb)
 
@@ -190,4 +191,4 @@ def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
     assert {tuple(each) for each in settings.values()} == {("value", "origin")}
     assert "`value` and `origin`" in shapes["`config show`"]
     assert len(json.loads(command("preview", "0 9 * * 1-5", "--count", "3", "--json"))) == 3
-    assert len(shapes) == 9
+    assert len(shapes) == 10
