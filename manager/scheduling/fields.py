@@ -10,9 +10,13 @@ import calendar
 import re
 from datetime import UTC, date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from apscheduler.triggers.cron import CronTrigger
+from apscheduler.triggers.cron.expressions import (
+    LastDayOfMonthExpression,
+    WeekdayPositionExpression,
+)
 
 from manager.scheduling.crontext import YEARS
 from manager.scheduling.walls import Pattern
@@ -27,11 +31,32 @@ _MOMENTS: Final[Mapping[str, Callable[[int], datetime]]] = {
     "hour": lambda value: _LONG.replace(hour=value),
     "minute": lambda value: _LONG.replace(minute=value),
     "second": lambda value: _LONG.replace(second=value),
+    "day": lambda value: _LONG.replace(day=value),
+    "day_of_week": lambda value: _LONG.replace(day=3 + value),  # the third was a Monday
+    "week": lambda value: datetime.fromisocalendar(2020, value, 1).replace(tzinfo=UTC),
 }
 _TERM: Final = re.compile(
     r"\*(?:/[0-9]+)?|[0-9]+(?:-[0-9]+)?(?:/[0-9]+)?|[a-z]{3}(?:-[a-z]{3})?"
     r"|(?:1st|2nd|3rd|4th|5th|last) +[a-z]{3}|last"
 )
+
+
+class DayFields(NamedTuple):
+    """What the day fields name, term by term.
+
+    Attributes:
+        days: Days of the month by number.
+        last: Whether the last day of the month is named.
+        positions: Weekdays from 0 for Monday, each with which one of the month; 0 is the last.
+        weeks: ISO weeks.
+        weekdays: Weekdays from 0 for Monday.
+    """
+
+    days: tuple[int, ...]
+    last: bool
+    positions: frozenset[tuple[int, int]]
+    weeks: tuple[int, ...]
+    weekdays: tuple[int, ...]
 
 
 def is_well_formed(value: int | str) -> bool:
@@ -59,14 +84,35 @@ def pattern_of(fields: Mapping[str, Any]) -> Pattern:
     )
 
 
+def day_fields(fields: Mapping[str, Any]) -> DayFields:
+    """Return what the day fields of *fields* name, which were checked before."""
+    cron = CronTrigger(**fields, timezone=UTC)
+    day, week, weekday = (next(f for f in cron.fields if f.name == name) for name in _DAYS)
+    positions = [each for each in day.expressions if isinstance(each, WeekdayPositionExpression)]
+    marked = (WeekdayPositionExpression, LastDayOfMonthExpression)
+    plain = [each for each in day.expressions if not isinstance(each, marked)]
+    return DayFields(
+        days=tuple(n for n in range(1, 32) if _has(plain, day, _MOMENTS["day"](n), n)),
+        last=any(isinstance(each, LastDayOfMonthExpression) for each in day.expressions),
+        positions=frozenset((each.weekday, (each.option_num + 1) % 6) for each in positions),
+        weeks=_values(week, "week"),
+        weekdays=_values(weekday, "day_of_week"),
+    )
+
+
 def _values(field: Any, name: str) -> tuple[int, ...]:  # noqa: ANN401 - the library has no types
     low, high = field.get_min(_LONG), field.get_max(_LONG)
     return tuple(value for value in range(low, high + 1) if _matches(field, _MOMENTS[name](value)))
 
 
 def _years(field: Any) -> frozenset[int] | None:  # noqa: ANN401 - the library has no types
-    if str(field) == "*":
-        return None
+    return None if str(field) == "*" else _years_of(str(field))
+
+
+@lru_cache(maxsize=64)
+def _years_of(expression: str) -> frozenset[int]:
+    """Return the years that *expression* names; thousands are asked, so once is enough."""
+    field = CronTrigger(year=expression, timezone=UTC).fields[0]
     low, high = YEARS
     return frozenset(
         year for year in range(low, high + 1) if _matches(field, _LONG.replace(year=year))
@@ -90,5 +136,8 @@ def _day_test(fields: list[Any]) -> Callable[[date], bool]:
 
 
 def _matches(field: Any, moment: datetime) -> bool:  # noqa: ANN401 - the library has no types
-    value = field.get_value(moment)
-    return any(each.get_next_value(moment, field) == value for each in field.expressions)
+    return _has(field.expressions, field, moment, field.get_value(moment))
+
+
+def _has(expressions: list[Any], field: Any, moment: datetime, value: int) -> bool:  # noqa: ANN401 - the library has no types
+    return any(each.get_next_value(moment, field) == value for each in expressions)

@@ -120,6 +120,17 @@ def test_show_for_programs_holds_the_task_with_its_runs_and_a_run_with_its_attem
     assert set(run.json) >= RUN_KEYS | {"attempts", "traceback"}
 
 
+def test_show_for_a_person_tells_the_schedule_in_words(command: CommandLine) -> None:
+    """Below its arguments, with its zone; JSON has the arguments alone."""
+    lines = command.call("show", "late").out.splitlines()
+
+    assert lines[lines.index("trigger_args: {'hour': 9}") + 1] == (
+        "schedule: at 09:00 every day, Europe/Berlin"
+    )
+    assert "schedule: every 1 h, counted from its registration" in command.call("show", "bad").out
+    assert "schedule" not in command.call("show", "bad", "--json").json
+
+
 def test_settings_schema_and_version_are_printed_for_programs(command: CommandLine) -> None:
     """Each of them is one JSON object."""
     shown = command.call("config", "show", "--json")
