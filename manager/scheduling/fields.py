@@ -71,38 +71,56 @@ def pattern_of(fields: Mapping[str, Any]) -> Pattern:
     """Return the local times that *fields* name, which were checked before."""
     cron = CronTrigger(**fields, timezone=UTC)
     by_name = {field.name: field for field in cron.fields}
-    fine = [by_name[name] for name in ("hour", "minute", "second")]
-    hours, minutes, seconds = (_values(field, field.name) for field in fine)
+    texts = _texts(cron, fields)
+    fine = ("hour", "minute", "second")
+    hours, minutes, seconds = (_values(name, texts[name]) for name in fine)
     return Pattern(
         hours=hours,
         minutes=minutes,
         seconds=seconds,
-        months=frozenset(_values(by_name["month"], "month")),
+        months=frozenset(_values("month", texts["month"])),
         years=_years(by_name["year"]),
-        day=_day_test([by_name[name] for name in _DAYS if str(by_name[name]) != "*"]),
-        repeats=any(str(field).startswith("*") for field in fine),
+        day=_day_test([by_name[name] for name in _DAYS if texts[name] != "*"]),
+        repeats=any(texts[name].startswith("*") for name in fine),
     )
 
 
 def day_fields(fields: Mapping[str, Any]) -> DayFields:
     """Return what the day fields of *fields* name, which were checked before."""
-    cron = CronTrigger(**fields, timezone=UTC)
-    day, week, weekday = (next(f for f in cron.fields if f.name == name) for name in _DAYS)
-    positions = [each for each in day.expressions if isinstance(each, WeekdayPositionExpression)]
-    marked = (WeekdayPositionExpression, LastDayOfMonthExpression)
-    plain = [each for each in day.expressions if not isinstance(each, marked)]
+    texts = _texts(CronTrigger(**fields, timezone=UTC), fields)
+    expressions = _field("day", texts["day"]).expressions
+    positions = [each for each in expressions if isinstance(each, WeekdayPositionExpression)]
     return DayFields(
-        days=tuple(n for n in range(1, 32) if _has(plain, day, _MOMENTS["day"](n), n)),
-        last=any(isinstance(each, LastDayOfMonthExpression) for each in day.expressions),
+        days=_values("day", texts["day"]),
+        last=any(isinstance(each, LastDayOfMonthExpression) for each in expressions),
         positions=frozenset((each.weekday, (each.option_num + 1) % 6) for each in positions),
-        weeks=_values(week, "week"),
-        weekdays=_values(weekday, "day_of_week"),
+        weeks=_values("week", texts["week"]),
+        weekdays=_values("day_of_week", texts["day_of_week"]),
     )
 
 
-def _values(field: Any, name: str) -> tuple[int, ...]:  # noqa: ANN401 - the library has no types
+def _texts(cron: CronTrigger, fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return each field as it was written, or as it is where it was left out."""
+    return {field.name: str(fields.get(field.name, field)).strip() for field in cron.fields}
+
+
+def _field(name: str, expression: str) -> Any:  # noqa: ANN401 - the library has no types
+    cron = CronTrigger(**{name: expression}, timezone=UTC)
+    return next(field for field in cron.fields if field.name == name)
+
+
+@lru_cache(maxsize=1024)
+def _values(name: str, expression: str) -> tuple[int, ...]:
+    """Return the values of a field that *expression* names by number; once is enough."""
+    field = _field(name, expression)
+    marks = (WeekdayPositionExpression, LastDayOfMonthExpression)
+    named = [each for each in field.expressions if not isinstance(each, marks)]
     low, high = field.get_min(_LONG), field.get_max(_LONG)
-    return tuple(value for value in range(low, high + 1) if _matches(field, _MOMENTS[name](value)))
+    return tuple(
+        value
+        for value in range(low, high + 1)
+        if any(each.get_next_value(_MOMENTS[name](value), field) == value for each in named)
+    )
 
 
 def _years(field: Any) -> frozenset[int] | None:  # noqa: ANN401 - the library has no types
@@ -112,7 +130,7 @@ def _years(field: Any) -> frozenset[int] | None:  # noqa: ANN401 - the library h
 @lru_cache(maxsize=64)
 def _years_of(expression: str) -> frozenset[int]:
     """Return the years that *expression* names; thousands are asked, so once is enough."""
-    field = CronTrigger(year=expression, timezone=UTC).fields[0]
+    field = _field("year", expression)
     low, high = YEARS
     return frozenset(
         year for year in range(low, high + 1) if _matches(field, _LONG.replace(year=year))
@@ -136,8 +154,5 @@ def _day_test(fields: list[Any]) -> Callable[[date], bool]:
 
 
 def _matches(field: Any, moment: datetime) -> bool:  # noqa: ANN401 - the library has no types
-    return _has(field.expressions, field, moment, field.get_value(moment))
-
-
-def _has(expressions: list[Any], field: Any, moment: datetime, value: int) -> bool:  # noqa: ANN401 - the library has no types
-    return any(each.get_next_value(moment, field) == value for each in expressions)
+    value = field.get_value(moment)
+    return any(each.get_next_value(moment, field) == value for each in field.expressions)
