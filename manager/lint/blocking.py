@@ -137,7 +137,7 @@ class _Names:
         value = self._globals[name]
         if isinstance(value, ModuleType):
             return value.__name__
-        module, own = getattr(value, "__module__", None), getattr(value, "__name__", None)
         if not inspect.isroutine(value) and not isinstance(value, type):
             return ""
+        module, own = getattr(value, "__module__", None), getattr(value, "__name__", None)
         return f"{_HOMES.get(str(module), module)}.{own}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Final
 
-from core.definition import innermost
 from core.policy import Overlap
 from manager.lint.blocking import blocking_calls
 from manager.lint.findings import Remark, Rule, Severity
@@ -70,8 +69,7 @@ def wrong_arguments(task: Subject, _project: Project) -> Iterator[Remark]:
     try:
         signature.bind(*given.args, **given.kwargs)
     except TypeError as error:
-        name = getattr(innermost(given.func), "__name__", "its function")
-        what = f"calls {name}{signature} with other arguments: {error}"
+        what = f"gives {given.func_path} arguments that it does not take: {error}"
         yield Remark(what, "Mend args and kwargs of the definition.")
 
 

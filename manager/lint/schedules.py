@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from datetime import MAXYEAR, MINYEAR, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.policy import Dst
@@ -112,7 +112,10 @@ def uneven_step(task: Subject, _project: Project) -> Iterator[Remark]:
                 what = f"has {written}, which ends at {last} and begins anew each {whole}: {gap}"
                 if name == "day":
                     what += " where the month has 31 days"
-            advice = f"Take a step that divides {size}, or trigger 'interval' for equal distances."
+            even = f"Take a step that divides {size}"
+            if unit == "day":
+                even = "Write the days that are meant"
+            advice = f"{even}, or use trigger 'interval' for equal distances."
             yield Remark(what, advice)
 
 
@@ -158,8 +161,8 @@ def fragile_date(task: Subject, _project: Project) -> Iterator[Remark]:
     if given.trigger != "date":
         return
     local = datetime.fromisoformat(given.trigger_args["run_date"])
-    if local.tzinfo is not None:
-        return
+    if local.tzinfo is not None or not MINYEAR < local.year < MAXYEAR:
+        return  # it names its instant, or has no days around it
     middle = local.replace(tzinfo=task.zone)
     for change in clock_changes(task.zone, middle - _DAYS, middle + _DAYS):
         if change.holds(local):
@@ -184,7 +187,8 @@ SCHEDULE_RULES: Final = (
     ),
     Rule(
         "TR104", _WARNING, "local time that the zone skips or repeats within a year",
-        "On these days it is due at another time, or as often as nobody meant.", fragile_time,
+        "On these days it is due at another time than it says, in one pass of two, or not at all.",
+        fragile_time,
     ),
     Rule(
         "TR105", _WARNING, "step that does not go round evenly",

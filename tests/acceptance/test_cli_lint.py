@@ -31,6 +31,7 @@ PLUGIN: Final = """
         define("wrong", func=block),
     ]
 """
+PLACE: Final = "backgroundtask/taskplugins.py, TASK_DEFINITIONS"
 KEYS: Final = ["code", "severity", "title", "task_id", "source", "what", "why", "advice"]
 
 
@@ -49,21 +50,21 @@ def test_a_finding_is_a_line_and_the_last_line_counts_them(command: CommandLine)
     assert (done.code, done.err) == (1, "")
     assert done.out.splitlines() == [
         (
-            "backgroundtask/taskplugins.py, TASK_DEFINITIONS[1]: TR202 note: task 'noted' may run for "
+            f"{PLACE}[1]: TR202 note: task 'noted' may run for "
             "5 min, and is due again after 4 min. A run that takes that long makes the next "
             "occurrences skipped. Give it a timeout below its period; if skipping is meant, ignore "
             "this rule."
         ),
         (
-            "backgroundtask/taskplugins.py, TASK_DEFINITIONS[2]: TR303 warning: task 'warned' is a "
+            f"{PLACE}[2]: TR303 warning: task 'warned' is a "
             "plain function with timeout None. A call that hangs keeps its thread of the pool for "
             "good. Give it a timeout."
         ),
         (
-            "backgroundtask/taskplugins.py, TASK_DEFINITIONS[3]: TR305 error: task 'wrong' is 'async "
-            "def' and calls time.sleep() in line 8. While it blocks, every coroutine task of the "
-            "container stands still. Use await asyncio.sleep(); or make it a plain 'def', which runs "
-            "in a thread."
+            f"{PLACE}[3]: TR305 error: task 'wrong' is 'async "
+            "def' and calls time.sleep() in line 8. While it blocks, every coroutine task of "
+            "the container stands still. Use await asyncio.sleep(); or make it a plain 'def', "
+            "which runs in a thread."
         ),
         "4 tasks: 1 error, 1 warning, 1 note",
     ]

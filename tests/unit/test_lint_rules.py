@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from random import Random
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import pytest
 
+from core.clock import SystemClock
 from manager.lint import RULES, RuleChoice, Severity, is_in_order
 from manager.lint.linting import RuleChoiceError
 from tests.linting import cron, fields, findings, plain, waiting
@@ -295,10 +297,10 @@ CASES: Final[dict[str, list[Case]]] = {
     "TR306": [
         Case(
             [{"args": [1, 2]}],
-            "calls plain(limit: 'int' = 1) -> 'int' with other arguments: too many",
+            "gives tests.linting:plain arguments that it does not take: too many",
             [{"args": [1]}, {"kwargs": {"limit": 3}}, {"func": partial(plain, 1)}],
         ),
-        Case([{"kwargs": {"limt": 1}}], "unexpected keyword argument 'limt'", [{}]),
+        Case([{"kwargs": {"extent": 1}}], "unexpected keyword argument 'extent'", [{}]),
     ],
     "TR401": [
         Case(
@@ -411,3 +413,68 @@ def test_notes_alone_are_in_order_unless_it_is_strict() -> None:
     assert not is_in_order(note, strict=True)
     assert not is_in_order(findings({"timeout": None}))
     assert is_in_order([], strict=True)
+
+
+def test_whatever_can_be_drafted_can_be_looked_over() -> None:
+    """A thousand definitions of drawn options, in one project."""
+    draw = Random(11)  # noqa: S311 - the same definitions at each run
+    choices: dict[str, list[Any]] = {
+        "func": [plain, waiting, partial(plain, 2), len, Odd(), Odd().method, lambda: None],
+        "timeout": [None, 0.5, 300, 90_000],
+        "max_retries": [0, 3, 1_000],
+        "retry": [{}, {"backoff": [1, 2]}, {"backoff": "linear", "delay": 5, "max_delay": 1}],
+        "overlap": ["skip", "queue", "replace", "allow", 3],
+        "catch_up": ["latest", "none", "all"],
+        "delivery": ["at_least_once", "at_most_once"],
+        "misfire_grace_time": [None, 0.1, 4_000],
+        "timezone": ["UTC", BERLIN, "Pacific/Apia", "America/Sao_Paulo"],
+        "dst": ["once", "both", "skip"],
+        "enabled": [True, True, False],
+        "run_on_start": [True, False],
+        "args": [[], [1], [1, "x", {"y": None}]],
+    }
+    schedules = [
+        *(cron(text) for text in ("* * * * * *", "0 0 29 2 *", "0 0 0 1 1 ? 2100", "@hourly")),
+        cron("CRON_TZ=Asia/Tokyo 5/20 22-2 15W,LW * 7L"), fields(week=53, day_of_week="*/3"),
+        fields(second="*/7"), {"trigger_args": {"seconds": 0.01}},
+        {"trigger_args": {"weeks": 5_000}},
+        {"trigger": "date", "trigger_args": {"run_date": "9999-12-31"}, "timezone": BERLIN},
+        {"trigger": "date", "trigger_args": {"run_date": "0001-01-03"}},
+    ]  # fmt: skip
+    tasks = [
+        {name: draw.choice(each) for name, each in choices.items() if draw.random() < 0.4}
+        | draw.choice(schedules)
+        for _ in range(1_000)
+    ]
+
+    found = findings(*tasks)
+
+    assert {finding.severity for finding in found} == set(Severity)
+    assert all(str(finding).isprintable() for finding in found)
+
+
+class Odd:
+    """An object that can be called, and says nothing of itself."""
+
+    __name__ = None
+
+    async def __call__(self, *values: object) -> None:
+        """Take anything."""
+
+    def method(self) -> None:
+        """Take nothing."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError
+
+
+def test_five_hundred_tasks_are_looked_over_in_moments() -> None:
+    """A second or so on a small machine, each with a schedule of its own; ten are the bound."""
+    strings = [cron(f"{n % 60} {n % 24} {n % 28 + 1} * *", timezone=BERLIN) for n in range(250)]
+    by_fields = [fields(minute=n % 60, hour=n % 24, day_of_week="mon-fri") for n in range(250)]
+    clock = SystemClock()
+    start = clock.monotonic()
+
+    findings(*strings, *by_fields)
+
+    assert clock.monotonic() - start < 10
