@@ -34,6 +34,7 @@ NAMES: Final = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
         ("*/15 * * * *", "every 15 minutes"),
         ("0 8-18/2 * * 6", "every 2 hours from 08:00 to 18:00 on Saturday"),
         ("0 0 13 * 5", "at 00:00 on day 13 of the month or on Friday"),
+        ("0 0 13 1 5", "at 00:00 on day 13 of the month or on Friday, in January"),
         ("30 23 L * *", "on the last day of the month at 23:30"),
         ("0 10 * * 1#2", "on the second Monday of the month at 10:00"),
         ("@weekly", "at 00:00 on Sunday"),
@@ -113,6 +114,8 @@ def test_every_kind_is_a_sentence(kind: str, arguments: dict[str, Any], sentence
         ("30 2 * * *", "skip", ", left out where the clock skips it"),
         ("0 */2 * * *", "skip", ""),
         ("0 0-23/2 * * *", "once", ", each local time once"),
+        ("0,30 9-17 * * *", "once", ""),
+        ("*/15 9-17 * * *", "once", ""),
         ("0 */12 * * *", "once", ", whenever the clock shows it"),
     ],
 )
