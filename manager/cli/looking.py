@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from core.clock import SystemClock
-from core.errors import UnknownTaskError
+from core.errors import TriggerError, UnknownTaskError
 from core.registry import nearest
 from core.run import RunState  # noqa: TC001 - typer reads the annotation
 from manager.cli.options import AsJson, ConfigPath, settings
@@ -67,6 +67,8 @@ def show(
         return
     for key, value in shown.items():
         _print_field(key, value)
+        if tasks and key == "trigger_args":
+            _print_field("schedule", _schedule(tasks[0]))
     if history:
         typer.echo("")
         print_table(_RUN_COLUMNS, [_run_row(each, chosen.timezone) for each in history])
@@ -144,6 +146,18 @@ def _run_row(run: RunRead, zone: str) -> tuple[str, ...]:
         took,
         clean(run.error or "")[:120],
     )
+
+
+def _schedule(task: TaskRead) -> str:
+    """Return when a task is due, in words; what another release wrote may have none here."""
+    from manager.scheduling import describe  # noqa: PLC0415 - the other verbs do not pay for it
+
+    try:
+        dst = str(task.options.get("dst", "once"))
+        arguments = (task.trigger, task.trigger_args, task.timezone)
+        return describe(*arguments, dst=dst, options=task.options)
+    except TriggerError:
+        return trigger_text(task.trigger, task.trigger_args)
 
 
 def _print_field(key: str, value: Any) -> None:  # noqa: ANN401 - JSON is any

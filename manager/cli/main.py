@@ -17,7 +17,7 @@ from core.errors import (
     UnknownRunError,
     UnknownTaskError,
 )
-from manager.cli import config, control, looking, planning, project, running
+from manager.cli import config, control, linting, looking, planning, project, running
 
 # The base of all that typer raises for a wrong call; where it lives differs between releases.
 WrongCall: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[2]
@@ -35,6 +35,7 @@ app = typer.Typer(
 )
 app.command("run")(running.run)
 app.command("check")(running.check)
+app.command("lint")(linting.lint)
 app.command("list")(looking.list_)
 app.command("show")(looking.show)
 app.command("runs")(looking.runs)

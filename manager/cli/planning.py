@@ -10,7 +10,7 @@ import typer
 
 from core.clock import SystemClock
 from manager.cli.options import AsJson, ConfigPath, settings
-from manager.cli.output import moment, print_json, print_table
+from manager.cli.output import clean, moment, print_json, print_table
 
 
 def preview(  # noqa: PLR0913 - the options of a call
@@ -31,7 +31,8 @@ def preview(  # noqa: PLR0913 - the options of a call
     """Show when a schedule will be due, without registering it."""
     from zoneinfo import ZoneInfo  # noqa: PLC0415 - with the triggers below
 
-    from manager.task.previewing import preview as previewed  # noqa: PLC0415 - they cost a start
+    from manager.scheduling import describe  # noqa: PLC0415 - they cost a start
+    from manager.task.previewing import preview as previewed  # noqa: PLC0415 - the same
 
     zone = timezone or settings(config).timezone
     start = SystemClock().now() if after is None else after.replace(tzinfo=ZoneInfo(zone))
@@ -41,6 +42,7 @@ def preview(  # noqa: PLR0913 - the options of a call
     if json:
         print_json([each.isoformat() for each in found])
     else:
+        typer.echo(clean(describe(trigger, arguments, zone, dst=dst)))
         rows = [(f"{at.astimezone(ZoneInfo(zone)):%a}", moment(at, zone)) for at in found]
         print_table(("day", "due"), rows)
 

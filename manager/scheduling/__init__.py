@@ -4,6 +4,7 @@ from manager.scheduling.exclusiontext import checked_exclusions
 from manager.scheduling.simple import EPOCH, instant_of
 from manager.scheduling.timetable import ApsTimetable
 from manager.scheduling.triggers import KINDS, build_trigger, checked_arguments
+from manager.scheduling.wording import describe
 
 __all__ = [
     "EPOCH",
@@ -12,5 +13,6 @@ __all__ = [
     "build_trigger",
     "checked_arguments",
     "checked_exclusions",
+    "describe",
     "instant_of",
 ]

@@ -60,10 +60,19 @@ class CronText:
     Attributes:
         pattern: The local times that it names.
         zone: IANA name of its ``CRON_TZ=`` prefix, if it has one.
+        words: Its fields as they were written, in upper case: second to weekday, then the year
+            where there is one.
+        days: What its day of month names.
+        weekdays: What its weekday names, 0 being Sunday.
+        joined: Whether a date must be named by both, not by either.
     """
 
     pattern: Pattern
     zone: str | None
+    words: tuple[str, ...]
+    days: frozenset[Term]
+    weekdays: frozenset[Term]
+    joined: bool
 
 
 def parse_cron(text: str) -> CronText:
@@ -74,11 +83,11 @@ def parse_cron(text: str) -> CronText:
     """
     zone, words = _words(text)
     has_seconds, has_years = _FIELDS[len(words)]
-    years = _years(words.pop()) if has_years else None
     if not has_seconds:
         words.insert(0, "0")
+    years = _years(words[-1]) if has_years else None
     seconds, minutes, hours, days, months, weekdays = (
-        _field(field, word) for field, word in zip(Field, words, strict=True)
+        _field(field, word) for field, word in zip(Field, words[: len(Field)], strict=True)
     )
     joined = any(words[field][0] in "*?" for field in (Field.DAY, Field.DOW))
     pattern = Pattern(
@@ -90,7 +99,8 @@ def parse_cron(text: str) -> CronText:
         day=_day_test(days, weekdays, joined=joined),
         repeats=any(word.startswith("*") for word in words[:3]),
     )
-    return CronText(pattern, zone)
+    marks = (frozenset(days), frozenset(weekdays))
+    return CronText(pattern, zone, tuple(words), *marks, joined=joined)
 
 
 def _refusal(what: str) -> TriggerError:
@@ -145,7 +155,9 @@ def _term(field: Field, term: str) -> set[Term]:
     values: set[Term] = set(field.parse(term))
     if field is not Field.DOW:
         return values
-    return {each % _WEEK if isinstance(each, int) else each for each in values}
+    return {
+        each % _WEEK if isinstance(each, int) else (each[0] % _WEEK, each[1]) for each in values
+    }
 
 
 def _range(field: Field, first: str, last: str) -> list[int]:

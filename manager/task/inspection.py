@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from configurations import Xcorecfg
     from core.clock import Clock
     from core.definition import TaskDefinition
+    from core.trigger import TriggerFactories
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead
 
@@ -27,10 +28,12 @@ class Inspection:
     Attributes:
         tasks: Definitions with their next occurrence as a first registration now has it.
         plugins: Every plugin with its faults.
+        triggers: Kinds of trigger that plugins offer.
     """
 
     tasks: tuple[tuple[TaskDefinition, datetime | None], ...]
     plugins: tuple[PluginRead, ...]
+    triggers: TriggerFactories
 
     @property
     def is_sound(self) -> bool:
@@ -60,4 +63,4 @@ def inspect(config: Xcorecfg, host: PluginHost, manager: object, clock: Clock) -
             else None
         )
         found.append((definition, due))
-    return Inspection(tuple(found), tuple(host.records()))
+    return Inspection(tuple(found), tuple(host.records()), registry.triggers)

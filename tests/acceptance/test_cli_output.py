@@ -120,6 +120,29 @@ def test_show_for_programs_holds_the_task_with_its_runs_and_a_run_with_its_attem
     assert set(run.json) >= RUN_KEYS | {"attempts", "traceback"}
 
 
+def test_show_for_a_person_tells_the_schedule_in_words(command: CommandLine) -> None:
+    """Below its arguments, with its zone; JSON has the arguments alone."""
+    lines = command.call("show", "late").out.splitlines()
+
+    assert lines[lines.index("trigger_args: {'hour': 9}") + 1] == (
+        "schedule: at 09:00 every day, Europe/Berlin"
+    )
+    assert "schedule: every 1 h, counted from its registration" in command.call("show", "bad").out
+    assert "schedule" not in command.call("show", "bad", "--json").json
+
+
+def test_preview_begins_with_the_schedule_in_words(command: CommandLine) -> None:
+    """What a cron string means stands above when it is due."""
+    words = ("--count", "1", "--after", "2026-07-01", "--timezone", "Asia/Tokyo")
+    done = command.call("preview", "0 0 13 * 5", *words)
+
+    assert done.code == 0
+    told, head, first = done.out.splitlines()
+    assert told == "at 00:00 on day 13 of the month or on Friday, Asia/Tokyo"
+    assert head.split() == ["DAY", "DUE"]
+    assert first.startswith("Fri  2026-07-03 00:00:00 JST")
+
+
 def test_settings_schema_and_version_are_printed_for_programs(command: CommandLine) -> None:
     """Each of them is one JSON object."""
     shown = command.call("config", "show", "--json")

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from manager.cli.main import app
+from manager.lint import Finding
 from manager.schemas.reading import AttemptRead, PluginProblem, PluginRead, RunRead, TaskRead
 from tests.pages import DOCS, blocks, code, command, table, taskrack
 from tests.tools import eventually, fire
@@ -185,10 +186,12 @@ def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
 
     assert [f"`{key}`" for key in checked] == ["`ok`", "`tasks`", "`plugins`", "`hints`"]
     assert all(f"`{key}`" in shapes["`check`"] for key in [*checked, *checked["tasks"][0]])
+    linted = json.loads(command("lint", "--json"))
+    assert all(f"`{key}`" in shapes["`lint`"] for key in [*linted, *Finding.__dataclass_fields__])
     version = json.loads(command("version", "--json"))
     assert all(f"`{key}`" in shapes["`version`"] for key in version)
     settings = json.loads(command("config", "show", "--json"))
     assert {tuple(each) for each in settings.values()} == {("value", "origin")}
     assert "`value` and `origin`" in shapes["`config show`"]
     assert len(json.loads(command("preview", "0 9 * * 1-5", "--count", "3", "--json"))) == 3
-    assert len(shapes) == 10
+    assert len(shapes) == 11
