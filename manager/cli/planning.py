@@ -18,13 +18,22 @@ def preview(  # noqa: PLR0913 - the options of a call
         str, typer.Argument(help="A cron string, or the trigger's arguments as a JSON object.")
     ],
     *,
-    trigger: Annotated[str, typer.Option(help="cron, interval or date.")] = "cron",
+    trigger: Annotated[
+        str, typer.Option(help="cron, interval, date, calendar, and, or, except.")
+    ] = "cron",
     timezone: Annotated[str | None, typer.Option(help="IANA zone; else the settings' own.")] = None,
     after: Annotated[
         datetime | None, typer.Option(help="Local time of the zone to begin from; else now.")
     ] = None,
     count: Annotated[int, typer.Option("--count", "-n", min=1, max=100_000)] = 10,
     dst: Annotated[str, typer.Option(help="once, both or skip.")] = "once",
+    start: Annotated[str | None, typer.Option(help="Nothing is due before it.")] = None,
+    end: Annotated[str | None, typer.Option(help="Nothing is due after it.")] = None,
+    exclude: Annotated[
+        str | None, typer.Option(help="What is left out, as JSON: a list of dates, or an object.")
+    ] = None,
+    jitter: Annotated[float, typer.Option(min=0, max=86_400, help="Seconds; needs --id.")] = 0,
+    task_id: Annotated[str, typer.Option("--id", help="Whose jitter it is.")] = "",
     config: ConfigPath = None,
     json: AsJson = False,
 ) -> None:
@@ -35,14 +44,20 @@ def preview(  # noqa: PLR0913 - the options of a call
     from manager.task.previewing import preview as previewed  # noqa: PLC0415 - the same
 
     zone = timezone or settings(config).timezone
-    start = SystemClock().now() if after is None else after.replace(tzinfo=ZoneInfo(zone))
+    begin = SystemClock().now() if after is None else after.replace(tzinfo=ZoneInfo(zone))
     arguments = _arguments(schedule)
-    options: dict[str, Any] = {"timezone": zone, "after": start, "count": count, "dst": dst}
+    limits: dict[str, Any] = {
+        "start": start,
+        "end": end,
+        "exclude": None if exclude is None else _json("--exclude", exclude),
+        "jitter": jitter,
+    }
+    options = limits | {"timezone": zone, "after": begin, "count": count, "dst": dst, "id": task_id}
     found = previewed(trigger, arguments, **options)
     if json:
         print_json([each.isoformat() for each in found])
     else:
-        typer.echo(clean(describe(trigger, arguments, zone, dst=dst)))
+        typer.echo(clean(describe(trigger, arguments, zone, dst=dst, options=limits)))
         rows = [(f"{at.astimezone(ZoneInfo(zone)):%a}", moment(at, zone)) for at in found]
         print_table(("day", "due"), rows)
 
@@ -50,8 +65,11 @@ def preview(  # noqa: PLR0913 - the options of a call
 def _arguments(text: str) -> dict[str, Any]:
     if not text.lstrip().startswith("{"):
         return {"expression": text}
+    return dict(_json("the arguments", text))
+
+
+def _json(where: str, text: str) -> Any:  # noqa: ANN401 - JSON is any
     try:
-        found = jsons.loads(text)
+        return jsons.loads(text)
     except jsons.JSONDecodeError as error:
-        raise typer.BadParameter(f"the arguments are no JSON object: {error}") from None
-    return dict(found)
+        raise typer.BadParameter(f"{where}: expected JSON, got {text!r:.80}: {error}") from None

@@ -44,6 +44,8 @@ def limit_words(options: Mapping[str, Any], timezone: str) -> list[str]:
     if options.get("jitter"):
         found.append(f"put off by up to {span_words(timedelta(seconds=options['jitter']))}")
     exclude = options.get("exclude") or {}
+    if isinstance(exclude, list | tuple):
+        exclude = {"dates": exclude}
     spared = [*_dates(exclude), *_holidays(exclude), *_windows(exclude)]
     if spared:
         found.append(f"but not {_listed(spared)}")
@@ -65,7 +67,8 @@ def _dates(exclude: Mapping[str, Any]) -> list[str]:
     if len(dates) > _MOST:
         return [f"on {len(dates)} dates"]
     return [
-        f"on {each}" if len(each) > len("12-25") else f"on {each} of any year" for each in dates
+        f"on {each}" if len(each) > len("12-25") else f"on {each} of any year"
+        for each in map(str, dates)
     ]
 
 
@@ -73,8 +76,9 @@ def _holidays(exclude: Mapping[str, Any]) -> list[str]:
     found = exclude.get("holidays")
     if not found:
         return []
-    part = found.get("subdivision")
-    return [f"on public holidays of {found['country']}" + (f" ({part})" if part else "")]
+    place = {"country": found} if isinstance(found, str) else found
+    part = place.get("subdivision")
+    return [f"on public holidays of {place['country']}" + (f" ({part})" if part else "")]
 
 
 def _windows(exclude: Mapping[str, Any]) -> list[str]:

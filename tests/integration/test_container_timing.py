@@ -9,6 +9,7 @@ import pytest
 
 from core.errors import DefinitionError
 from core.run import Cause, RunState, TaskState
+from tests.pages import command
 from tests.tools import eventually, finals, fire, states, task_of
 
 if TYPE_CHECKING:
@@ -178,3 +179,21 @@ def test_plugins_offer_triggers_and_their_faults_stay_with_them(project: Project
     assert {task.id for task in tasks.list_tasks()} == {"often", "ends", "backwards", "both"}
     found = tasks.preview("soon", {"seconds": 2}, after=datetime(2026, 1, 1, tzinfo=UTC), count=2)
     assert [each.second for each in found] == [2, 4]
+
+
+def test_a_preview_takes_what_narrows_a_schedule(project: Project) -> None:
+    """As a definition writes it: start, end, exclusions and a jitter."""
+    words = ("preview", "0 9 * * *", "--timezone", "Europe/Berlin", "--after", "2026-12-23 12:00")
+    text = command(*words, "--exclude", '{"holidays": "DE", "dates": ["12-24"]}', "-n", "2")
+    first, _, *rows = text.splitlines()
+    assert first == (
+        "at 09:00 every day, Europe/Berlin, "
+        "but not on 12-24 of any year or on public holidays of DE"
+    )
+    assert [row[:15] for row in rows] == ["Sun  2026-12-27", "Mon  2026-12-28"]
+    text = command(*words, "--start", "2027-03-01", "--end", "2027-03-02 12:00")
+    assert [row[5:15] for row in text.splitlines()[2:]] == ["2027-03-01", "2027-03-02"]
+    one = command(*words, "--jitter", "600", "--id", "a", "--json")
+    assert one != command(*words, "--jitter", "600", "--id", "b", "--json")
+    assert "--exclude: expected JSON, got '[5'" in command(*words, "--exclude", "[5", code=2)
+    assert "exclude.dates: expected dates" in command(*words, "--exclude", "[5]", code=1)
