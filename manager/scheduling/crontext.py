@@ -145,7 +145,9 @@ def _term(field: Field, term: str) -> set[Term]:
     values: set[Term] = set(field.parse(term))
     if field is not Field.DOW:
         return values
-    return {each % _WEEK if isinstance(each, int) else each for each in values}
+    return {
+        each % _WEEK if isinstance(each, int) else (each[0] % _WEEK, each[1]) for each in values
+    }
 
 
 def _range(field: Field, first: str, last: str) -> list[int]:
