@@ -236,8 +236,12 @@ class WallTrigger:
         return [_Window(ends - timedelta(seconds=named), named, named + 1)]
 
 
-def _stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timedelta]]:
-    """Return the stretches of constant offset in which *zone* shows *day*, as instants."""
+@lru_cache(maxsize=256)
+def _stretches(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, timedelta], ...]:
+    """Return the stretches of constant offset in which *zone* shows *day*, as instants.
+
+    They are the same for every schedule of the zone, and cost more than all else of such a day.
+    """
     midnight = _midnight(day)
     low, high = midnight - _REACH, midnight + _DAY + _REACH
     cuts, moment = [low], low
@@ -252,7 +256,7 @@ def _stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, time
         first, last = max(start, midnight - offset), min(end, midnight + _DAY - offset)
         if first < last:
             found.append((first, last, offset))
-    return found
+    return tuple(found)
 
 
 def _cut(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:
