@@ -26,18 +26,24 @@ _DAY_SECONDS: Final = 86_400
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NEAR: Final = 1  # days: no zone is as far from UTC, and no pass of a fold is as long
 _LAST_YEAR: Final = 2099
+_FORECAST: Final = int(datetime(2026, 1, 1, tzinfo=UTC).timestamp())
 
 
 def answered(question: Question, count: int = 5) -> Row:
     """Return the row of *question*, with its first *count* occurrences.
+
+    Those from 2026 on are given for UTC only: elsewhere they are forecasts, and the releases of
+    the zone database differ.
 
     Raises:
         ValueError: fewer were found before the year 2100, and the schedule names no last year.
     """
     meaning, found = question.meaning, list[datetime]()
     start = int((question.start - _EPOCH).total_seconds())
-    last_year = meaning.last_year or _LAST_YEAR
-    for fired in _fired(meaning, meaning.zone or question.zone, question.dst, start, last_year):
+    zone, last_year = meaning.zone or question.zone, meaning.last_year or _LAST_YEAR
+    for fired in _fired(meaning, zone, question.dst, start, last_year):
+        if fired >= _FORECAST and zone != "UTC":
+            return Row(question, tuple(found), is_all=False)
         found.append(_EPOCH + timedelta(seconds=fired))
         if len(found) == count:
             return Row(question, tuple(found), is_all=False)

@@ -47,12 +47,12 @@ _OLD: Final = {
     "Australia/Eucla": (2008, 2009),
 }
 _ORDINARY: Final = (
-    datetime(2026, 1, 1, tzinfo=UTC),
-    datetime(2026, 6, 14, 22, 59, 30, tzinfo=UTC),
-    datetime(2025, 12, 31, 22, 30, tzinfo=UTC),
-    datetime(2024, 2, 28, 11, 59, 59, tzinfo=UTC),
-    datetime(2023, 2, 28, 23, 0, tzinfo=UTC),
-    datetime(2026, 11, 29, 17, 0, 1, tzinfo=UTC),
+    datetime(2018, 1, 1, tzinfo=UTC),
+    datetime(2018, 6, 14, 22, 59, 30, tzinfo=UTC),
+    datetime(2019, 12, 31, 22, 30, tzinfo=UTC),
+    datetime(2016, 2, 28, 11, 59, 59, tzinfo=UTC),
+    datetime(2015, 2, 28, 23, 0, tzinfo=UTC),
+    datetime(2018, 11, 29, 17, 0, 1, tzinfo=UTC),
     datetime(2020, 12, 30, 5, 0, tzinfo=UTC),
 )
 

@@ -2,7 +2,8 @@
 
 One row a line of ``corpus.tsv``: zone, dialect, dst, the instant from which on is asked, the
 schedule (a cron string, or fields as JSON), and the occurrences later than that instant. A point
-behind them says that there are no more. Instants are UTC; a line is thus understood by itself.
+behind them says that there are no more; otherwise there are, and the row is silent about them.
+Instants are UTC; a line is thus understood by itself.
 """
 
 from __future__ import annotations

@@ -107,8 +107,10 @@ def test_a_wrong_rule_for_clock_changes_differs() -> None:
 
 def test_the_corpus_is_what_the_oracle_says_now() -> None:
     """The questions are those of the file, and the answers to one in eighty are found again."""
-    asked = questions()
-    assert [row.question for row in ROWS] == asked, "run: python -m tests.conformance"
+    asked, there = questions(), {row.question for row in ROWS}
+    assert there <= set(asked), "run: python -m tests.conformance"
+    unanswered = [question for question in asked if question not in there]
+    assert [each for each in unanswered if answered(each).due] == []
     drawn = Random(7).sample(ROWS, len(ROWS) // 80)  # noqa: S311 - a sample, not a secret
     assert [row for row in drawn if answered(row.question) != row] == []
 
