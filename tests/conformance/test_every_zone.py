@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.trigger import Trigger
 
 DAILY: Final = (time(0, 0), time(0, 30), time(1, 30), time(2, 30), time(3, 0))
-NEAR: Final = timedelta(days=3)
+NEAR: Final = timedelta(hours=30)
 DAY: Final = timedelta(days=1)
 MINUTE: Final = timedelta(minutes=1)
 PARTS: Final = 4
@@ -35,7 +35,7 @@ def situations() -> dict[tuple[Change, ...], str]:
     found: dict[tuple[Change, ...], str] = {}
     for table, zone in tables().items():
         for change in table:
-            near = tuple(each for each in table if abs(each.instant - change.instant) <= 3 * NEAR)
+            near = tuple(each for each in table if abs(each.instant - change.instant) <= 4 * NEAR)
             found.setdefault((change, *near), zone)
     return found
 
@@ -63,9 +63,9 @@ def trigger(zone: str, text: str) -> Trigger:
 
 
 def shown(zone: str, change: Change) -> set[date]:
-    """Return the dates that a clock of *zone* shows within a day and a half of *change*."""
+    """Return the dates that a clock of *zone* shows near *change*; the outer ones in part."""
     info = ZoneInfo(zone)
-    hours = (change.instant + timedelta(hours=number) for number in range(-36, 37))
+    hours = (change.instant - NEAR + timedelta(hours=number) for number in range(61))
     return {hour.astimezone(info).date() for hour in hours}
 
 
@@ -102,7 +102,7 @@ def test_every_half_hour_is_what_the_clock_shows(number: int) -> None:
 
 def _around(change: Change) -> tuple[datetime, datetime]:
     """Return a stretch around *change* that holds both passes; it starts with a UTC minute."""
-    reach = abs(change.after - change.before) + timedelta(hours=2)
+    reach = abs(change.after - change.before) + timedelta(hours=1)
     start, end = change.instant - reach, change.instant + reach
     return start.replace(second=0), end.replace(second=0)
 

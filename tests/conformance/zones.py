@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -43,16 +44,20 @@ class Change:
 def changes(zone: str, first: int = 1970, last: int = 2037) -> tuple[Change, ...]:
     """Return the changes of *zone* in the years from *first* to *last*."""
     info = ZoneInfo(zone)
-    moment, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC)
-    offset, found = _offset(info, moment), []
-    while moment < end:
-        following = min(moment + _STRIDE, end)
-        then = _offset(info, following)
-        if then != offset:
-            instant = _first_of(info, then, moment, following)
-            found.append(Change(instant, _offset(info, instant - SECOND), then))
-        moment, offset = following, then
+    instants = _strides(first, last)
+    offsets = [_offset(info, instant) for instant in instants]
+    found = []
+    for number, (before, after) in enumerate(pairwise(offsets)):
+        if before != after:
+            instant = _first_of(info, after, instants[number], instants[number + 1])
+            found.append(Change(instant, before, after))
     return tuple(found)
+
+
+@cache
+def _strides(first: int, last: int) -> list[datetime]:
+    start, end = datetime(first, 1, 1, tzinfo=UTC), datetime(last + 1, 1, 1, tzinfo=UTC)
+    return [*(start + n * _STRIDE for n in range((end - start) // _STRIDE + 1)), end]
 
 
 def _first_of(info: ZoneInfo, offset: timedelta, early: datetime, late: datetime) -> datetime:
