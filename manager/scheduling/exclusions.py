@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from manager.scheduling.offsets import day_spans
+from manager.scheduling.offsets import ONE_DAY, day_spans
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from datetime import date
     from zoneinfo import ZoneInfo
 
@@ -69,13 +69,19 @@ class Exclusions:
                 return None
         return free
 
-    def spans(self, after: datetime, until: datetime) -> Iterator[Span]:
-        """Yield what is covered between two instants, ascending, a date at a time."""
+    def spans(self, after: datetime, until: datetime) -> list[Span]:
+        """Return what is covered between two instants, ascending, a date at a time.
+
+        The date after the last one counts too: where a clock is set back over midnight, it was
+        shown before.
+        """
         day = after.astimezone(self._zone).date()
-        final = until.astimezone(self._zone).date()
+        final = until.astimezone(self._zone).date() + ONE_DAY
+        found: list[Span] = []
         while day <= final:
-            yield from (span for span in self._of_day(day) if after < span[1] and span[0] <= until)
-            day += timedelta(days=1)
+            found += (span for span in self._of_day(day) if after < span[1] and span[0] <= until)
+            day += ONE_DAY
+        return sorted(found)
 
     def _spans_of(self, day: date) -> list[Span]:
         """Return what of *day* is covered, as instants, ascending and apart."""

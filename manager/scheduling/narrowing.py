@@ -153,7 +153,7 @@ class Spread:
         if self._end is not None:
             room = min(room, self._end - moment)
         if self._exclusions is not None:
-            covered = next(self._exclusions.spans(moment, moment + room), None)
+            covered = next(iter(self._exclusions.spans(moment, moment + room)), None)
             room = room if covered is None else min(room, covered[0] - moment)
         digest = hashlib.blake2b(moment.isoformat().encode(), digest_size=8, key=self._key)
         part = room // _MICROSECOND * int.from_bytes(digest.digest(), "big") // _SCALE

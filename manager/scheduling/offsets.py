@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ _HOUR: Final = timedelta(hours=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
-def day_spans(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timedelta]]:
+def day_spans(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, timedelta], ...]:
     """Return the stretches of constant offset in which *zone* shows *day*, as instants.
 
     Each is its first instant, the first one after it, and the offset.
@@ -23,12 +24,16 @@ def day_spans(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timed
     midnight = midnight_of(day)
     offset = offset_of(zone, midnight - REACH)
     if offset == offset_of(zone, midnight + ONE_DAY + REACH):
-        return [(midnight - offset, midnight + ONE_DAY - offset, offset)]
+        return ((midnight - offset, midnight + ONE_DAY - offset, offset),)
     return stretches(zone, day)
 
 
-def stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timedelta]]:
-    """Return the stretches of constant offset in which *zone* shows *day*, as instants."""
+@lru_cache(maxsize=256)
+def stretches(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, timedelta], ...]:
+    """Return the stretches of constant offset in which *zone* shows *day*, as instants.
+
+    They are the same for every schedule of the zone, and cost more than all else of such a day.
+    """
     midnight = midnight_of(day)
     low, high = midnight - REACH, midnight + ONE_DAY + REACH
     cuts, moment = [low], low
@@ -43,7 +48,7 @@ def stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timed
         first, last = max(start, midnight - offset), min(end, midnight + ONE_DAY - offset)
         if first < last:
             found.append((first, last, offset))
-    return found
+    return tuple(found)
 
 
 def _cut(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:

@@ -158,39 +158,78 @@ class WallTrigger:
             return None
 
     def _next_after(self, instant: datetime) -> datetime | None:
+        """Return the first occurrence later than *instant*.
+
+        Where a clock is set back over midnight, the first times of a date come before the second
+        evening of the date before.
+        """
         for day in self._pattern.dates_from(self._day_before(instant)):
-            for window in self._windows(day):
-                number = self._reached(window, instant)
-                if number < self._pattern.count_until(window.high - 1):
-                    return window.base + timedelta(seconds=self._pattern.nth(number))
+            found = self._first_on(day, instant)
+            if found is None:
+                continue
+            comes_again = len(self._windows(day)) > 1 and self._pattern.has(day + ONE_DAY)
+            tomorrow = self._first_on(day + ONE_DAY, instant) if comes_again else None
+            return found if tomorrow is None else min(found, tomorrow)
+        return None
+
+    def _first_on(self, day: date, instant: datetime) -> datetime | None:
+        """Return the first occurrence of *day* that is later than *instant*."""
+        for window in self._windows(day):
+            number = self._reached(window, instant)
+            if number < self._pattern.count_until(window.high - 1):
+                return window.base + timedelta(seconds=self._pattern.nth(number))
         return None
 
     def last_until(self, instant: datetime, after: datetime) -> tuple[datetime | None, int]:
-        """Return the last occurrence in ``(after, instant]`` and how many there are in it."""
+        """Return the last occurrence in ``(after, instant]`` and how many there are in it.
+
+        The date after the one that is shown counts too: where a clock is set back over midnight,
+        it was shown before.
+        """
         if instant <= after:
             return None, 0
         final = instant.astimezone(self._zone).date()
-        last, count = None, 0
+        last: datetime | None = None
+        count = 0
         for day in self._pattern.dates_from(self._day_before(after)):
-            if day > final:
+            if (day - final).days > 1:
                 break
             for window in self._windows(day):
                 low, high = self._reached(window, after), self._reached(window, instant)
                 if high > low:
                     count += high - low
-                    last = window.base + timedelta(seconds=self._pattern.nth(high - 1))
+                    moment = window.base + timedelta(seconds=self._pattern.nth(high - 1))
+                    last = moment if last is None else max(last, moment)
         return last, count
 
     def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
-        """Yield the occurrences in ``(after, until]``, ascending."""
+        """Yield the occurrences in ``(after, until]``, ascending.
+
+        What is due on a date on which the clock is set waits for the next date's, some of which
+        may come before.
+        """
         final = until.astimezone(self._zone).date()
+        held: list[datetime] = []
         for day in self._pattern.dates_from(self._day_before(after)):
-            if day > final:
-                return
-            for window in self._windows(day):
-                low, high = self._reached(window, after), self._reached(window, until)
-                for number in range(low, high):
-                    yield window.base + timedelta(seconds=self._pattern.nth(number))
+            if (day - final).days > 1:
+                break
+            windows = self._windows(day)
+            found = self._within(windows, after, until)
+            if len(windows) > 1:
+                held = sorted([*held, *found])
+            elif held:
+                yield from sorted([*held, *found])
+                held = []
+            else:
+                yield from found
+        yield from held
+
+    def _within(
+        self, windows: Sequence[_Window], after: datetime, until: datetime
+    ) -> Iterator[datetime]:
+        for window in windows:
+            for number in range(self._reached(window, after), self._reached(window, until)):
+                yield window.base + timedelta(seconds=self._pattern.nth(number))
 
     def meeting(self, other: WallTrigger) -> WallTrigger | None:
         """Return what is due when both are, where patterns alone can say: both of wildcards."""

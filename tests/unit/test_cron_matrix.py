@@ -80,6 +80,18 @@ def test_a_task_may_choose_what_it_does_where_the_clock_is_set(
     assert autumn.last_until(FOLD + DAY / 2, FOLD)[1] == fold
 
 
+def test_a_clock_that_is_set_back_over_midnight_shows_the_next_date_before_the_last_evening() -> (
+    None
+):
+    """Newfoundland once fell back at one minute past midnight: 00:00 stands before 23:01."""
+    start = datetime(2006, 10, 29, 1, 28, tzinfo=UTC)
+    found = due("*/30 * * * *", start, start + DAY / 8, "America/St_Johns")
+    assert local(found, "America/St_Johns") == [
+        "10-28 23:00", "10-28 23:30", "10-29 00:00",
+        "10-28 23:30", "10-29 00:00", "10-29 00:30",
+    ]  # fmt: skip
+
+
 DATES: Final[dict[str, Callable[[date], bool]]] = {
     "0 9 * * 0": lambda day: day.weekday() == 6,
     "0 9 * * 7": lambda day: day.weekday() == 6,
@@ -91,6 +103,8 @@ DATES: Final[dict[str, Callable[[date], bool]]] = {
     "0 9 */2 * 5": lambda day: day.day % 2 == 1 and day.weekday() == 4,
     "0 9 L * *": lambda day: day.day == monthrange(day.year, day.month)[1],
     "0 9 * * 1#2": lambda day: day.weekday() == 0 and 8 <= day.day <= 14,
+    "0 9 * * 7#2": lambda day: day.weekday() == 6 and 8 <= day.day <= 14,
+    "0 9 * * 7L": lambda day: day.weekday() == 6 and (day + 7 * DAY).month != day.month,
     "0 9 * * 5L": lambda day: day.weekday() == 4 and (day + 7 * DAY).month != day.month,
     "0 9 ? * MON": lambda day: day.weekday() == 0,
     "0 9 1 jan-mar,DEC *": lambda day: day.day == 1 and day.month in {1, 2, 3, 12},
