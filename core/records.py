@@ -66,6 +66,8 @@ class Firing:
             another node decided first, and nothing is written.
         cursor: The new cursor.
         runs: The rows to insert, in order.
+        room: Most open runs of the task with these; those beyond are inserted as ``SKIPPED``.
+        replace: Whether the open runs of before are asked to make room.
     """
 
     task_id: str
@@ -73,8 +75,8 @@ class Firing:
     cursor: datetime
     next_run: datetime | None
     runs: tuple[Run, ...]
-    skip_if_busy: bool
-    replace: bool
+    room: int | None = None
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

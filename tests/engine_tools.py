@@ -89,7 +89,7 @@ def due(task_id: str, instant: datetime, **more: Any) -> Run:  # noqa: ANN401 - 
 
 def firing(task_id: str, since: datetime, cursor: datetime, *runs: Run, **more: Any) -> Firing:  # noqa: ANN401 - columns
     """Return the firing of *runs* that moves the cursor of a task from *since* to *cursor*."""
-    known: dict[str, Any] = {"next_run": cursor + HOUR, "skip_if_busy": False, "replace": False}
+    known: dict[str, Any] = {"next_run": cursor + HOUR}
     return Firing(task_id=task_id, since=since, cursor=cursor, runs=runs, **known | more)
 
 

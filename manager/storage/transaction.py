@@ -36,11 +36,11 @@ class SqlTransaction:
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""
         won = [firing for firing in firings if self._advanced(firing)]
-        busy = self._counts([each.task_id for each in won if each.skip_if_busy], running=False)
+        busy = self._counts([each.task_id for each in won if each.room is not None], running=False)
         self._replace(won)
         rows: list[Run] = []
         for firing in won:
-            rows += _skipping(firing, busy[firing.task_id]) if firing.skip_if_busy else firing.runs
+            rows += _within(firing, busy[firing.task_id])
         if rows:
             rows = self._inserted(rows)
         started = [
@@ -218,14 +218,16 @@ def _wants_to_run(firing: Firing) -> bool:
     return any(not run.state.is_final for run in firing.runs)
 
 
-def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:
-    """Return the rows of *firing*; those that would overlap become ``SKIPPED``."""
-    free = busy == 0
+def _within(firing: Firing, busy: int) -> Sequence[Run]:
+    """Return the rows of *firing*; those for which there is no room become ``SKIPPED``."""
+    if firing.room is None:
+        return firing.runs
+    free = firing.room - busy
     rows: list[Run] = []
     for run in firing.runs:
-        if run.state.is_final or free:
+        if run.state.is_final or free > 0:
             rows.append(run)
-            free = free and run.state.is_final
+            free -= not run.state.is_final
             continue
         rows.append(
             replace(
@@ -239,4 +241,4 @@ def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:
                 finished_at=run.created_at,
             )
         )
-    return tuple(rows)
+    return rows

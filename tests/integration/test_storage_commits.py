@@ -226,7 +226,7 @@ def test_no_hot_query_scans_the_history() -> None:
     ledger.bind([(task(name), START + HOUR) for name in "abc"], "here", START)
     ledger.transact(lambda tx: [tx.insert(run_of(name)) for name in "abc" * 5])
     limited = wish(4, foreign=["c"], limit_of=lambda _task_id: 2)
-    skipping = firing("a", START, START + HOUR, due("a", START + HOUR), skip_if_busy=True)
+    skipping = firing("a", START, START + HOUR, due("a", START + HOUR), room=1)
 
     with explained(ledger) as found:
         ledger.transact(lambda tx: tx.claim(limited))
