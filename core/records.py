@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from core.run import Attempt, Reason, Run, RunState
 
@@ -77,6 +77,23 @@ class Firing:
     runs: tuple[Run, ...]
     room: int | None = None
     replace: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """An interval that moves with a clock that was set back.
+
+    Attributes:
+        anchor: Where it is anchored as the writer knows it; another one in the ledger means that
+            another node moved it first, and nothing is written.
+        period: Its length, so that no instant of before comes again.
+        step: By how much; below zero.
+    """
+
+    task_id: str
+    anchor: datetime
+    period: timedelta
+    step: timedelta
 
 
 @dataclass(frozen=True, slots=True)

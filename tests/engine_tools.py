@@ -276,13 +276,6 @@ class FaultyLedger(SqlLedger):
             raise LedgerError(self.label, "the disk is full; make room")
 
 
-class SteppedEngine(Engine):
-    """An engine whose turns the test takes."""
-
-    def _serve(self) -> None:
-        pass
-
-
 class Lab:
     """An engine on a ledger in memory, with time and calls in the test's hands.
 
@@ -382,7 +375,7 @@ class Lab:
         self.refresh(task_id)
 
     def _engine(self) -> Engine:
-        return SteppedEngine(
+        return Engine(
             self.ledger,
             self.timetable,
             {"thread": self.threads, "loop": self.loop},
@@ -392,6 +385,7 @@ class Lab:
             settings=self._settings,
             lifecycle=self.ears,
             manager=self,
+            threaded=False,
         )
 
     def _turn(self) -> None:

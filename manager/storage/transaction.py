@@ -12,16 +12,17 @@ from sqlalchemy import func, insert, select, update
 from core.records import Fired
 from core.run import Attempt, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
+from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import ADVANCE, COUNT, DROPPED, END, INSERT, RELEASE, START, STARTED
 from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
 
-    from core.records import Claim, Ending, Firing
+    from core.records import Claim, Ending, Firing, Shift
     from core.run import Run
 
 _CHUNK: Final = 500
@@ -124,6 +125,14 @@ class SqlTransaction:
             if run.state.is_final:
                 final = {"task": run.task_id, "after": run.state.value}
                 self._connection.execute(COUNT, final)
+
+    def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
+        """Move intervals, and what waits for a retry on *node*, with a clock that was set back.
+
+        What waits for a free place was due already and stays so.
+        """
+        shift_intervals(self._connection, shifts, now)
+        shift_waiting(self._connection, node, step, now)
 
     def _advanced(self, firing: Firing) -> bool:
         values = {

@@ -7,12 +7,11 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from core.clock import SystemClock
 from core.errors import StateError
 from loggers import get_logger
 from manager.schemas.reading import HealthRead
 from manager.schemas.updating import parse_update
-from manager.task.assembly import build_drafter, own_logging
+from manager.task.assembly import Assembly, build_drafter, own_logging
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.session import Session
@@ -24,7 +23,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from configurations import Xcorecfg
-    from core.clock import Clock
     from core.run import RunState
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
@@ -46,7 +44,7 @@ class TaskManager:
     Args:
         config: Settings, or where they are; looked for as the command line does where ``None``.
         plugins: Makes the plugins that are asked at each start; ``None`` for no discovery.
-        clock: The time to go by.
+        assembly: What it stands on, such as the clock; the machine's own where ``None``.
     """
 
     def __init__(
@@ -54,11 +52,11 @@ class TaskManager:
         config: Xcorecfg | str | Path | None = None,
         *,
         plugins: Callable[[Xcorecfg], PluginHost] | None = None,
-        clock: Clock | None = None,
+        assembly: Assembly | None = None,
     ) -> None:
         self._home = Home(config)
         self._plugins = plugins
-        self._clock = clock or SystemClock()
+        self._assembly = assembly or Assembly()
         self._life = threading.RLock()  # of starting, stopping and adding
         self._session: Session | None = None
 
@@ -226,7 +224,7 @@ class TaskManager:
             DefinitionError: they make no schedule.
         """
         zone = timezone or self.config.timezone
-        start = self._clock.now() if after is None else after
+        start = self._assembly.clock.now() if after is None else after
         return preview(trigger, trigger_args, timezone=zone, after=start, count=count)
 
     def health(self) -> HealthRead:
@@ -254,7 +252,7 @@ class TaskManager:
                 return
             own_logging(self.config)
             host = None if self._plugins is None else self._plugins(self.config)
-            session = Session(self.config, self._clock, host)
+            session = Session(self.config, self._assembly, host)
             session.prepare(self._home.registry, self)
             self._session = session
             try:

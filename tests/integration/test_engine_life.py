@@ -593,9 +593,9 @@ def test_a_draining_engine_pauses_between_its_turns(lab: Lab) -> None:
     """What is due and may not start any more makes no busy loop."""
     lab.start(task("report"))
     lab.clock.advance(HOUR)
-    assert lab.engine._pause() <= timedelta(0)
+    assert lab.engine.rest() == timedelta(0)
     lab.engine.state = EngineState.DRAINING
-    assert lab.engine._pause() > timedelta(0)
+    assert lab.engine.rest() is None
 
 
 def test_an_engine_starts_once(lab: Lab) -> None:
