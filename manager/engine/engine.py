@@ -171,6 +171,11 @@ class Engine:
         self._upkeep.hasten()
         self._wakeup.set()
 
+    def look(self) -> None:
+        """Look at the ledger at once for whatever others did, and for those that died."""
+        self._upkeep.look()
+        self._wakeup.set()
+
     def health(self) -> tuple[timedelta, list[PoolFigures]]:
         """Return how long ago the last turn was, and how full the executors are."""
         silent = timedelta(seconds=self._clock.monotonic() - self._last_turn)

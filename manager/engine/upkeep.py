@@ -55,14 +55,17 @@ class Upkeep:
         """Sweep at the next opportunity."""
         self._next_sweep = float("-inf")
 
+    def look(self) -> None:
+        """Sweep, beat and look for the dead at the next opportunity."""
+        self._next_beat = self._next_sweep = float("-inf")
+
     def doubt(self, second: float) -> None:
-        """Beat and sweep at once: the wall clock was set.
+        """Look at once: the wall clock was set.
 
         Leases were written by the clock of before, so none is held against another node until
         each that lives has renewed its own.
         """
-        self.hasten()
-        self._next_beat = float("-inf")
+        self.look()
         self._trusted_from = second + self._settings.lease.total_seconds()
 
     def run(self, now: datetime, second: float) -> None:

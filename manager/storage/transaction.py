@@ -7,14 +7,27 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from core.records import Fired
 from core.run import Attempt, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
-from manager.storage.statements import ADVANCE, COUNT, DROPPED, END, INSERT, RELEASE, START, STARTED
-from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs
+from manager.storage.statements import (
+    ADVANCE,
+    COUNT,
+    DROPPED,
+    END,
+    INSERT,
+    NEXT,
+    NEXT_BUT,
+    OPEN_OF,
+    RELEASE,
+    RUNNING_OF,
+    START,
+    STARTED,
+)
+from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,18 +63,18 @@ class SqlTransaction:
             if row.state is RunState.RUNNING
         ]
         if started:
-            self._connection.execute(STARTED, started)
+            STARTED.run_each(self._connection, started)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
         ]
         if dropped:
-            self._connection.execute(DROPPED, dropped)
+            DROPPED.run_each(self._connection, dropped)
         kept = {firing.task_id for firing in won}
         return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
 
     def insert(self, run: Run) -> bool:
         """Insert *run*; tell whether its fire key was new."""
-        return self._connection.execute(INSERT, run_row(run)).rowcount == 1
+        return INSERT.run(self._connection, run_row(run)).rowcount == 1
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
@@ -80,9 +93,8 @@ class SqlTransaction:
                 running[task_id] += 1
                 claimed += self._started(run_id, wish)
         if claimed:
-            self._connection.execute(
-                STARTED, [{"task": run.task_id, "at": run.started_at} for run in claimed]
-            )
+            started = [{"task": run.task_id, "at": run.started_at} for run in claimed]
+            STARTED.run_each(self._connection, started)
         return claimed
 
     def end(self, endings: Sequence[Ending]) -> list[bool]:
@@ -98,7 +110,7 @@ class SqlTransaction:
             if each.run.state.is_final
         ]
         if final:
-            self._connection.execute(COUNT, final)
+            COUNT.run_each(self._connection, final)
         return held
 
     def release(self, given: Sequence[Run], now: datetime) -> None:
@@ -123,8 +135,7 @@ class SqlTransaction:
                 continue
             self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
             if run.state.is_final:
-                final = {"task": run.task_id, "after": run.state.value}
-                self._connection.execute(COUNT, final)
+                COUNT.run(self._connection, {"task": run.task_id, "after": run.state.value})
 
     def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
         """Move intervals, and what waits for a retry on *node*, with a clock that was set back.
@@ -141,11 +152,11 @@ class SqlTransaction:
             "until": firing.cursor,
             "upcoming": firing.next_run,
         }
-        return self._connection.execute(ADVANCE, values).rowcount == 1
+        return ADVANCE.run(self._connection, values).rowcount == 1
 
     def _inserted(self, rows: list[Run]) -> list[Run]:
         """Insert *rows* and return those whose fire key was new."""
-        result = self._connection.execute(INSERT, [run_row(row) for row in rows])
+        result = INSERT.run_each(self._connection, [run_row(row) for row in rows])
         if result.rowcount == len(rows):
             return rows
         there: set[str] = set()
@@ -157,17 +168,11 @@ class SqlTransaction:
 
     def _counts(self, task_ids: Sequence[str], *, running: bool) -> Counter[str]:
         """Return how many runs of each task are open, or only those that are running."""
-        found: Counter[str] = Counter()
-        for start in range(0, len(task_ids), _CHUNK):
-            query = (
-                select(runs.c.task_id, func.count())
-                .where(IS_OPEN, runs.c.task_id.in_(task_ids[start : start + _CHUNK]))
-                .group_by(runs.c.task_id)
-            )
-            if running:
-                query = query.where(IS_RUNNING)
-            found.update(dict(self._connection.execute(query).all()))
-        return found
+        if not task_ids:
+            return Counter()
+        counts = RUNNING_OF if running else OPEN_OF
+        rows = counts.run(self._connection, {"names": json.dumps(task_ids)})
+        return Counter({row[0]: row[1] for row in rows})
 
     def _replace(self, won: Sequence[Firing]) -> None:
         """Ask the open runs of tasks that are to be replaced to make room."""
@@ -190,16 +195,11 @@ class SqlTransaction:
             )
 
     def _waiting(self, wish: Claim, blocked: set[str], limit: int) -> list[tuple[str, str]]:
-        query = (
-            select(runs.c.id, runs.c.task_id)
-            .where(IS_WAITING, runs.c.lane == wish.lane, runs.c.not_before <= wish.now)
-            .order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
-            .limit(limit)
-        )
-        if blocked:  # as one variable, however many they are
-            listed = func.json_each(json.dumps(sorted(blocked))).table_valued("value")
-            query = query.where(runs.c.task_id.not_in(select(listed.c.value)))
-        return [(run_id, task_id) for run_id, task_id in self._connection.execute(query)]
+        values = {"lane": wish.lane, "now": wish.now, "most": limit}
+        if blocked:
+            values["names"] = json.dumps(sorted(blocked))
+        rows = (NEXT_BUT if blocked else NEXT).run(self._connection, values)
+        return [(row[0], row[1]) for row in rows]
 
     def _started(self, run_id: str, wish: Claim) -> list[Run]:
         values = {"run": run_id, "owner": wish.node, "at": wish.now}
@@ -220,7 +220,7 @@ class SqlTransaction:
             "earliest": run.not_before,
             "at": run.finished_at,
         }
-        return self._connection.execute(END, values).rowcount == 1
+        return END.run(self._connection, values).rowcount == 1
 
 
 def _wants_to_run(firing: Firing) -> bool:

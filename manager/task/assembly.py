@@ -41,6 +41,15 @@ def build_executors(config: Xcorecfg) -> Sequence[Executor]:
     return (ThreadExecutor(config.manager.scheduler_thread_pool), LoopExecutor())
 
 
+def build_settings(config: Xcorecfg) -> EngineSettings:
+    """Return the figures that an engine goes by."""
+    return EngineSettings(
+        timed=config.background_jobs_enabled,
+        automatic=config.manager.auto_restart_tasks,
+        grace=timedelta(seconds=config.manager.shutdown_grace),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
     """What a container stands on: the machine's own unless others are given.
@@ -50,6 +59,7 @@ class Assembly:
         ledger: Gives the ledger, not opened yet.
         timetable: Gives the timers.
         executors: Gives what calls functions.
+        settings: Gives the figures of the engine.
         node: Which process it is; this one where ``None``.
         draw: Draws the pauses of retries.
         threaded: Whether the engine has a thread; else the caller takes its turns.
@@ -59,6 +69,7 @@ class Assembly:
     ledger: Callable[[Xcorecfg], SqlLedger] = build_ledger
     timetable: Callable[[], Timetable] = ApsTimetable
     executors: Callable[[Xcorecfg], Sequence[Executor]] = build_executors
+    settings: Callable[[Xcorecfg], EngineSettings] = build_settings
     node: Node | None = None
     draw: random.Random | None = None
     threaded: bool = True
@@ -73,7 +84,6 @@ class Assembly:
         manager: object,
     ) -> Engine:
         """Return an engine on *ledger*, not started yet."""
-        section = config.manager
         return Engine(
             ledger,
             self.timetable(),
@@ -81,11 +91,7 @@ class Assembly:
             registry,
             build_trigger=build_trigger,
             clock=self.clock,
-            settings=EngineSettings(
-                timed=config.background_jobs_enabled,
-                automatic=section.auto_restart_tasks,
-                grace=timedelta(seconds=section.shutdown_grace),
-            ),
+            settings=self.settings(config),
             lifecycle=lifecycle,
             manager=manager,
             node=self.node,

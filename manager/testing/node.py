@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from core.records import Node
 from manager.engine.engine import EngineState
 from manager.engine.node import version
-from manager.task.assembly import Assembly
+from manager.task.assembly import Assembly, build_settings
 from manager.task.taskmanager import TaskManager
 from manager.testing.bench import SharedLedger
 from manager.testing.calls import VirtualThreads
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
     from core.ports import Executor, Lifecycle
     from core.registry import Registry
     from core.trigger import Schedule, Trigger
-    from manager.engine import Engine
+    from manager.engine import Engine, EngineSettings
     from manager.storage import SqlLedger
     from manager.testing.bench import Bench
 
 _NOW: Final = timedelta(0)
+_NEVER: Final = timedelta(days=36_525)
 _LEASE: Final = timedelta(seconds=15)
 
 
@@ -74,6 +75,7 @@ class LabNode:
             ledger=lambda _config: SharedLedger(bench),
             timetable=_NoTimers,
             executors=self._executors,
+            settings=_settings,
             node=identity,
             draw=bench.draw,
             threaded=False,
@@ -124,6 +126,8 @@ class LabNode:
             return False
         rest = engine.rest()
         due = rest is not None and rest <= _NOW
+        if forced:
+            engine.look()
         if due or forced:
             engine.step()
         acted = [each.play() for each in calls if self._engine is engine]  # a task may crash it
@@ -151,6 +155,11 @@ class LabNode:
 
     def _executors(self, _config: Xcorecfg) -> Sequence[Executor]:
         return () if self._calls is None else self._calls
+
+
+def _settings(config: Xcorecfg) -> EngineSettings:
+    """Return the figures of the engine; when it looks at the ledger, the lab says."""
+    return replace(build_settings(config), sweep=_NEVER, heartbeat=_NEVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

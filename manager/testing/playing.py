@@ -50,12 +50,13 @@ class Player:
         while not (enough is not None and enough()):
             left, rest = end - self._clock.elapsed, self._rest()
             if left <= _NOW:
-                return
+                break
             if rest is None and enough is not None:
-                return
+                break
             pause = left if rest is None else min(left, max(rest, _MICROSECOND))
             self._clock.advance(pause)
             self._settle(forced=self._is_time_to_look())
+        self._settle(forced=True)
 
     def _settle(self, *, forced: bool) -> None:
         """Let every node do what is to be done at this instant."""
