@@ -78,6 +78,11 @@ class Firing:
     room: int | None = None
     replace: bool = False
 
+    @property
+    def wants_to_run(self) -> bool:
+        """Whether one of its rows is to be started, not only recorded."""
+        return any(not run.state.is_final for run in self.runs)
+
 
 @dataclass(frozen=True, slots=True)
 class Shift:

@@ -118,6 +118,9 @@ class Cycle:
         self._unsaved = []
         with self.lock:
             self._settle(turn)
+        for firing in turn.firings:
+            if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
+                self._execution.make_room(firing.task_id)
         begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
         with ExitStack() as calls:  # each of them is called, whatever a plugin does meanwhile
             for run in reversed(begun):

@@ -127,6 +127,12 @@ class Execution:
             if live.executor.interrupt(live.run.id):
                 live.deadline = self._second_in(self._settings.unwind)
 
+    def make_room(self, task_id: str) -> None:
+        """Ask the attempts of a task to end: its next run replaces them."""
+        for live in self.live():
+            if live.run.task_id == task_id:
+                self.ask_to_end(live, Reason.REPLACED)
+
     def nearest_deadline(self) -> float | None:
         """Return the earliest monotonic second at which an attempt's time is up."""
         deadlines = (each.deadline for each in self.live())

@@ -176,7 +176,7 @@ class SqlTransaction:
 
     def _replace(self, won: Sequence[Firing]) -> None:
         """Ask the open runs of tasks that are to be replaced to make room."""
-        ids = [each.task_id for each in won if each.replace and _wants_to_run(each)]
+        ids = [each.task_id for each in won if each.replace and each.wants_to_run]
         for start in range(0, len(ids), _CHUNK):
             chunk = runs.c.task_id.in_(ids[start : start + _CHUNK])
             self._connection.execute(
@@ -221,10 +221,6 @@ class SqlTransaction:
             "at": run.finished_at,
         }
         return END.run(self._connection, values).rowcount == 1
-
-
-def _wants_to_run(firing: Firing) -> bool:
-    return any(not run.state.is_final for run in firing.runs)
 
 
 def _within(firing: Firing, busy: int) -> Sequence[Run]:

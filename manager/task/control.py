@@ -8,6 +8,7 @@ from core.errors import DefinitionError, Problem, UnknownRunError, UnknownTaskEr
 from core.registry import nearest
 from core.run import Cause, Run, RunIds
 from manager.scheduling import checked_arguments
+from manager.task.pausing import end_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,13 @@ class Control:
         ledger: An open ledger.
         clock: Stamps what is written.
         actor: Who acts, for the audit.
+        followed: Whether an engine of this process follows.
     """
 
-    def __init__(self, ledger: SqlLedger, clock: Clock, actor: str) -> None:
+    def __init__(
+        self, ledger: SqlLedger, clock: Clock, actor: str, *, followed: bool = False
+    ) -> None:
+        self._followed = followed
         self._ledger = ledger
         self._clock = clock
         self._actor = actor
@@ -73,6 +78,8 @@ class Control:
             catalogue.record(self._clock.now(), self._actor, action, task_id, *state)
 
         if before.paused is not paused:
+            if not (paused or self._followed or self.is_heard):
+                end_pause(self._ledger, before, self._clock.now(), self._ids)
             self._ledger.amend(work)
         return self.task(task_id)
 

@@ -39,7 +39,7 @@ class Session:
         self._assembly = assembly
         self._host = host
         self.ledger = assembly.ledger(config)
-        self.control = Control(self.ledger, assembly.clock, "python")
+        self.control = Control(self.ledger, assembly.clock, "python", followed=True)
 
     @property
     def is_running(self) -> bool:

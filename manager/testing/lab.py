@@ -79,7 +79,7 @@ class Lab:
         self._bench = Bench(settings, self.clock, database, draw)
         self._reading = SqlLedger(database).reading
         self._player = Player(self._bench)
-        self.clock.pass_time = self._player.play
+        self.clock.pass_time = self._player.wait
         self.node = self._player.join("lab-1")
 
     @property

@@ -124,13 +124,16 @@ class LabNode:
         engine, calls = self._engine, self._calls
         if engine is None or calls is None:
             return False
+        acted = [each.play() for each in calls]  # what ends now has ended when the next is due
+        if self._engine is not engine:
+            return True  # a task let it crash
         rest = engine.rest()
         due = rest is not None and rest <= _NOW
         if forced:
             engine.look()
         if due or forced:
             engine.step()
-        acted = [each.play() for each in calls if self._engine is engine]  # a task may crash it
+        acted += [each.play() for each in calls]
         return due or any(acted)
 
     def rest(self) -> timedelta | None:

@@ -45,8 +45,14 @@ class Player:
         Raises:
             AssertionError: the nodes do not come to rest; time would stand still for ever.
         """
-        end = self._clock.elapsed + span
         self._settle(forced=True)
+        self.wait(span, enough)
+        self._settle(forced=True)
+
+    def wait(self, span: timedelta, enough: Callable[[], bool] | None = None) -> None:
+        """Let *span* pass as ``play`` does, for somebody inside who waits."""
+        end = self._clock.elapsed + span
+        self._settle(forced=False)
         while not (enough is not None and enough()):
             left, rest = end - self._clock.elapsed, self._rest()
             if left <= _NOW:
@@ -56,7 +62,6 @@ class Player:
             pause = left if rest is None else min(left, max(rest, _MICROSECOND))
             self._clock.advance(pause)
             self._settle(forced=self._is_time_to_look())
-        self._settle(forced=True)
 
     def _settle(self, *, forced: bool) -> None:
         """Let every node do what is to be done at this instant."""
