@@ -31,6 +31,7 @@ from tests.engine_tools import (
     StillTimetable,
     due,
     firing,
+    node,
     nothing,
     run_of,
     task,
@@ -594,7 +595,7 @@ def test_no_lease_is_judged_by_a_clock_that_was_just_set(lab: Lab, step: timedel
     """Who lives has a lease's time to renew its own; who does not renew it is dead then."""
     lab.start(task("report"))
     lab.ledger.join(node("other"), lab.clock.now(), lab.clock.now() + 15 * SECOND)
-    held = due("report", START + HOUR, state=RunState.RUNNING, node="other", token=1, attempt=1)
+    held = due("report", START - HOUR, state=RunState.RUNNING, node="other", token=1, attempt=1)
     lab.ledger.transact(lambda tx: tx.insert(held))
     lab.clock.wall += step
     for _ in range(14):
