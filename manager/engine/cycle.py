@@ -39,6 +39,7 @@ class _Turn:
     beaten: frozenset[str] = frozenset()
     claimed: list[Run] = field(default_factory=list)
     drained: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
 
 
 class Cycle:
@@ -67,6 +68,8 @@ class Cycle:
         self._node_id = node_id
         self._unsaved: list[Ending] = []
         self._backlog: set[str] = set(executors)
+        self._blocked: set[str] = set()
+        self._asked = 0
         self._foreign: set[str] = set()
         self._beaten: set[str] = set()
         self._alarm: datetime | None = None
@@ -136,7 +139,9 @@ class Cycle:
             self._backlog |= set(self._executors)
         if not accepting:
             return _Turn(now, endings, [], [], {}, set())
-        self._backlog |= {ending.run.lane for ending in endings}
+        if endings:  # what waited for an earlier run of its task may start
+            self._backlog |= self._blocked
+            self._blocked = set()
         slots = {lane: executor.free() for lane, executor in self._executors.items()}
         due = self._book.due(now)
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
@@ -159,14 +164,16 @@ class Cycle:
         fired = tx.fire(turn.firings) if turn.firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
-        turn.claimed, turn.drained = [], set()
+        turn.claimed, turn.drained, turn.blocked = [], set(), set()
         for lane in sorted(turn.lanes):
             begun = sum(run.lane == lane and run.state is RunState.RUNNING for run in turn.fired)
-            wanted = turn.slots[lane] - begun
+            wanted, self._asked = turn.slots[lane] - begun, 0
             claimed = tx.claim(self._wish(lane, wanted, turn.now)) if wanted > 0 else []
             turn.claimed += claimed
             if len(claimed) < wanted:
                 turn.drained.add(lane)
+                if self._asked > len(claimed):
+                    turn.blocked.add(lane)
 
     def _wish(self, lane: str, limit: int, now: datetime) -> Claim:
         return Claim(
@@ -180,6 +187,7 @@ class Cycle:
 
     def _limit_of(self, task_id: str) -> int | None:
         """Return how many runs of a task this node may start; none of what it cannot run."""
+        self._asked += 1
         task = self._book.get(task_id)
         if task is None:
             self._foreign.add(task_id)
@@ -198,6 +206,7 @@ class Cycle:
 
     def _settle(self, turn: _Turn) -> None:
         self._backlog |= turn.lanes - turn.drained
+        self._blocked |= turn.blocked
         self._beaten |= turn.beaten
         for firing in turn.firings:
             task = self._book.get(firing.task_id)
