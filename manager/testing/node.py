@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
@@ -57,7 +58,7 @@ class LabNode:
     def start(self) -> None:
         """Start a new process on the machine: a container that knows only ledger and code."""
         self._starts += 1
-        bench, boot = self._bench, f"{self.host}-{self._starts}"
+        bench, boot = self._bench, f"{self.host}-{self._starts}-{secrets.token_hex(3)}"
         identity = Node(
             id=boot,
             host=self.host,

@@ -19,7 +19,9 @@ _CONFIG: Final = "config.json"
 
 
 class Sources:
-    """Plugin files below a folder; what changed on disk is read again at the next start.
+    """Plugin files below a folder; when one changed on disk, all are read again at the next start.
+
+    A module that the test imported itself stays the module that it is.
 
     Args:
         path: A project, which is a folder with a config.json, or a folder of plugin files.
@@ -45,9 +47,8 @@ class Sources:
 
     def host(self, _config: Xcorecfg) -> PluginHost:
         """Return the plugins, not loaded yet."""
-        for name, file in list(self._loaded.items()):
-            if file is not None and self._texts[file] != _text(file):
-                self._forget(name)
+        if any(_text(file) != text for file, text in self._texts.items()):
+            self._forget()
         importlib.invalidate_caches()
         self._known = set(sys.modules)
         return PluginHost(self._project, self._folder, self._names)
@@ -63,15 +64,16 @@ class Sources:
 
     def close(self) -> None:
         """Forget every module that was loaded here, and leave the path as it was."""
-        for name in list(self._loaded):
-            self._forget(name)
+        self._forget()
         sys.path[:] = self._path
 
-    def _forget(self, name: str) -> None:
-        sys.modules.pop(name, None)
-        file = self._loaded.pop(name)
-        if file is not None:  # a change within the second would not be noticed
+    def _forget(self) -> None:
+        for name in self._loaded:
+            sys.modules.pop(name, None)
+        for file in self._texts:  # a change within the second would not be noticed
             Path(cache_from_source(str(file))).unlink(missing_ok=True)
+        self._loaded.clear()
+        self._texts.clear()
 
 
 def _places(module: ModuleType) -> list[str]:
