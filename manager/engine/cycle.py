@@ -125,13 +125,18 @@ class Cycle:
             if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
                 self._execution.make_room(firing.task_id)
         begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
-        with ExitStack() as calls:  # each of them is called, whatever a plugin does meanwhile
-            for run in reversed(begun):
-                calls.callback(self._begin, run)
+        if begun:
+            self._call(begun)
         self._reporter.ended(turn.endings, turn.held)
         self._reporter.dropped(turn.fired)
         if self._beaten:
             self._reload()
+
+    def _call(self, begun: list[Run]) -> None:
+        """Begin each of them, whatever a plugin does meanwhile."""
+        with ExitStack() as calls:
+            for run in reversed(begun):
+                calls.callback(self._begin, run)
 
     def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> _Turn:
         if self._alarm is not None and self._alarm <= now:
@@ -146,7 +151,7 @@ class Cycle:
         due = self._book.due(now)
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
         try:
-            firings = self._planner.plan(due, now, direct, self._leaked())
+            firings = self._planner.plan(due, now, direct, self._leaked()) if due else []
         except BaseException:
             self._put_back(due)
             raise

@@ -105,9 +105,8 @@ class Engine:
         self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node.id)
         self._turning = threading.RLock()
         self._last_turn = clock.monotonic()
-        self._threaded = threaded
+        self._threaded, self._in_haste = threaded, False
         self._thread: threading.Thread | None = None
-        self._in_haste = False
 
     def start(
         self, definitions: Sequence[TaskDefinition], ready: Callable[[], None] | None = None

@@ -8,8 +8,9 @@ from sqlalchemy.dialects import sqlite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from sqlite3 import Connection as DriverConnection
+    from sqlite3 import Cursor
 
-    from sqlalchemy import CursorResult
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.elements import CompilerElement
 
@@ -38,22 +39,29 @@ class Prepared:
                 value = bind.effective_value
                 self._places.append((None, None, process(value) if process else value))
 
-    def run(
-        self, connection: Connection, values: Mapping[str, Any]
-    ) -> CursorResult[*tuple[Any, ...]]:
-        """Execute it with *values* by the names of its parameters."""
-        return connection.exec_driver_sql(self.text, self._bound(values))
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> Cursor:
+        """Execute it with *values* by the names of its parameters.
 
-    def run_each(
-        self, connection: Connection, rows: Sequence[Mapping[str, Any]]
-    ) -> CursorResult[*tuple[Any, ...]]:
+        Raises:
+            sqlite3.Error: the database did not take it.
+        """
+        return driver_of(connection).execute(self.text, self._bound(values))
+
+    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Cursor:
         """Execute it for each of *rows*."""
         if len(rows) == 1:
             return self.run(connection, rows[0])
-        return connection.exec_driver_sql(self.text, [self._bound(row) for row in rows])
+        return driver_of(connection).executemany(self.text, [self._bound(row) for row in rows])
 
-    def _bound(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        return tuple(
-            value if name is None else values[name] if process is None else process(values[name])
-            for name, process, value in self._places
-        )
+    def _bound(self, values: Mapping[str, Any]) -> list[Any]:
+        bound: list[Any] = []
+        for name, process, constant in self._places:
+            value = constant if name is None else values[name]
+            bound.append(value if process is None else process(value))
+        return bound
+
+
+def driver_of(connection: Connection) -> DriverConnection:
+    """Return what the driver calls the connection, for statements in its own words."""
+    raw: DriverConnection = connection.connection.driver_connection  # type: ignore[assignment]
+    return raw
