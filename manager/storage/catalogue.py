@@ -109,7 +109,8 @@ class Catalogue:
             self.record(now, "definition", "override ended", row["id"], before, after)
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
-        moved = old["removed"] or any(old[name] != new[name] for name in SCHEDULE)
+        moved = any(old[name] != new[name] for name in SCHEDULE)
+        moved = moved or old["removed"] or old["options"].get("dst") != new["options"].get("dst")
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],

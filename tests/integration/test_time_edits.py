@@ -99,6 +99,7 @@ def test_a_changed_plugin_file_never_fires_at_the_restart(
     lab.advance(SOON)
     before = lab.runs("t")
     assert len(before) == 5
+    assert all(run.state is RunState.COMPLETED for run in before)
 
     more = dict(EDITS[edit])
     trigger, arguments = (
@@ -112,6 +113,35 @@ def test_a_changed_plugin_file_never_fires_at_the_restart(
 
     assert lab.runs("t") == before
     assert due_of(lab) == DUE.get(edit, START + timedelta(hours=6))
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "zone": {"timezone": "Europe/Paris"},
+    "zone-behind": {"timezone": "America/New_York"},
+    "summer-time": {"dst": "both"},
+    "catch-up": {"catch_up": "all"},
+    "hour-gone-by": {"trigger_args": {"hour": 9}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_no_other_reading_of_local_times_fires_what_has_passed(lab: Lab, change: str) -> None:
+    """At noon of the day on which 02:30 was not there; only what comes later is due."""
+    known: dict[str, Any] = {
+        "dst": "skip",
+        "timezone": "Europe/Berlin",
+        "trigger_args": {"hour": 2, "minute": 30},
+    }
+    lab.define("t", trigger="cron", **known)
+    lab.advance("2026-03-29 12:00")
+    before = lab.runs("t")
+    lab.node.stop()
+    lab.define("t", trigger="cron", **known | CHANGES[change])
+    lab.restart()
+    lab.advance("1 min")
+    assert lab.runs("t") == before
+    lab.advance("1 day")
+    assert len(lab.runs("t")) == len(before) + 1
 
 
 def test_enabling_a_task_again_makes_nothing_up(lab: Lab) -> None:
