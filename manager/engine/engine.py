@@ -102,7 +102,7 @@ class Engine:
         self._upkeep = Upkeep(
             ledger, self.node, settings, self._cycle, self._execution, self._binding.refresh
         )
-        self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node.id)
+        self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)
         self._turning = threading.RLock()
         self._last_turn = clock.monotonic()
         self._threaded, self._in_haste = threaded, False

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.ports import Ledger
+    from core.records import Node
     from manager.engine.book import Book
     from manager.engine.cycle import Cycle
     from manager.engine.upkeep import Upkeep
@@ -30,13 +31,13 @@ class ClockSteps:
     """
 
     def __init__(
-        self, ledger: Ledger, book: Book, cycle: Cycle, upkeep: Upkeep, node_id: str
+        self, ledger: Ledger, book: Book, cycle: Cycle, upkeep: Upkeep, node: Node
     ) -> None:
         self._ledger = ledger
         self._book = book
         self._cycle = cycle
         self._upkeep = upkeep
-        self._node_id = node_id
+        self._node = node
         self._latest: tuple[datetime, float] | None = None
 
     def look(self, now: datetime, second: float) -> None:
@@ -66,10 +67,11 @@ class ClockSteps:
         text = "the clock was set back by %.3f s: intervals keep their pace, and move with it"
         _log.warning(text, -step.total_seconds())
         with self._cycle.lock:
-            tasks = [each for each in self._book.all() if each.definition.trigger == "interval"]
+            known = self._book.all() if self._node.timed else []
+            tasks = [each for each in known if each.definition.trigger == "interval"]
         shifts = [
             Shift(each.id, each.anchor, timedelta(**each.definition.trigger_args), step)
             for each in tasks
         ]
-        self._ledger.transact(lambda tx: tx.shift(shifts, self._node_id, step, now))
+        self._ledger.transact(lambda tx: tx.shift(shifts, self._node.id, step, now))
         self._cycle.recall([each.id for each in tasks])

@@ -18,7 +18,8 @@ from configurations.masking import masked_url
 from core.errors import LedgerError
 from loggers import get_logger
 from manager.storage.faults import explained
-from manager.storage.migration import REVISIONS, migrate, stored_version
+from manager.storage.migration import REVISIONS, fill, migrate, stored_version
+from manager.storage.prepared import driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,6 +115,8 @@ class Database:
         self._writers = self._engine(writes=True)
         self._readers = self._writers if self.path is None else self._engine(writes=False)
         self._writer = self._writers.connect()
+        if self.path is None:
+            fill(driver_of(self._writer))
         migrate(self._writer, self.label)
 
     def close(self) -> None:

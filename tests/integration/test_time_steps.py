@@ -115,6 +115,18 @@ def test_an_interval_keeps_its_very_instants_in_real_time(lab: Lab) -> None:
     watch.assert_no_double()
 
 
+def test_several_nodes_move_an_interval_once(lab: Lab) -> None:
+    """Each of them notices the step; the first moves the anchor, and the pace is kept."""
+    watch = Watch(lab)
+    lab.second_node()
+    lab.advance("10 min 20 s")
+    lab.clock.step(-timedelta(hours=1))
+    lab.advance("10 min")
+    watch.assert_no_double()
+    assert len(watch.calls["beat"]) == 20
+    assert watch.longest_pause("beat") <= MINUTE + timedelta(milliseconds=1)
+
+
 def test_seconds_back_and_forth_add_up_to_nothing(lab: Lab) -> None:
     """A clock that is corrected by a second again and again stalls nothing for longer."""
     watch = Watch(lab)
