@@ -9,7 +9,7 @@ import platform
 import statistics
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -72,6 +72,10 @@ class Figure:
     floor: str | None = None
     ratio: float | None = None
 
+    def named(self, name: str) -> Figure:
+        """Return the same figure under another name."""
+        return replace(self, name=name)
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -83,10 +87,13 @@ class Subject:
     floor: str | None = None
 
 
-def measure(subjects: Sequence[Subject], runs: int) -> list[Figure]:
-    """Measure *subjects* in turn, *runs* times, so that a busy moment hits all alike."""
+def measure(subjects: Sequence[Subject], runs: int, *, warm: bool = True) -> list[Figure]:
+    """Measure *subjects* in turn, *runs* times, so that a busy moment hits all alike.
+
+    Each is called once before, unless *warm* is off.
+    """
     times: dict[str, list[float]] = {subject.name: [] for subject in subjects}
-    for subject in subjects:
+    for subject in subjects if warm else ():
         subject.call()
     for _ in range(runs):
         for subject in subjects:

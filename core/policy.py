@@ -102,10 +102,19 @@ class OverlapPolicy:
     Attributes:
         mode: What happens to an occurrence that finds the task busy.
         limit: Most runs at once; ``None`` is no limit.
+        waiting: Most runs that ``Overlap.QUEUE`` lets wait; ``None`` is no limit.
     """
 
     mode: Overlap = Overlap.SKIP
     limit: int | None = 1
+    waiting: int | None = None
+
+    @property
+    def room(self) -> int | None:
+        """Most open runs, a new one included; an occurrence beyond is skipped. ``None``: any."""
+        if self.mode is Overlap.QUEUE and self.waiting is not None:
+            return (self.limit or 1) + self.waiting
+        return self.limit if self.mode in {Overlap.SKIP, Overlap.ALLOW} else None
 
 
 class CatchUp(StrEnum):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from core.definition import TaskDefinition
     from core.records import (
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Node,
         Outcome,
         PoolFigures,
+        Shift,
         StoredTask,
     )
     from core.run import Reason, Run
@@ -47,6 +48,10 @@ class LedgerTransaction(Protocol):
 
     def release(self, runs: Sequence[Run], now: datetime) -> None:
         """Give running runs back in the state that each carries, with a row for the attempt."""
+        ...
+
+    def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
+        """Move intervals, and what waits for a retry on *node*, with a clock that was set back."""
         ...
 
 

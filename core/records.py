@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from core.run import Attempt, Reason, Run, RunState
 
@@ -70,6 +70,8 @@ class Firing:
         runs: The rows to insert, in order.
         left: How many runs the schedule may still start; ``None`` is any number. With the last
             of them the task has no next run.
+        room: Most open runs of the task with these; those beyond are inserted as ``SKIPPED``.
+        replace: Whether the open runs of before are asked to make room.
     """
 
     task_id: str
@@ -77,9 +79,31 @@ class Firing:
     cursor: datetime
     next_run: datetime | None
     runs: tuple[Run, ...]
-    skip_if_busy: bool
-    replace: bool
+    room: int | None = None
+    replace: bool = False
     left: int | None = None
+
+    @property
+    def wants_to_run(self) -> bool:
+        """Whether one of its rows is to be started, not only recorded."""
+        return any(not run.state.is_final for run in self.runs)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """An interval that moves with a clock that was set back.
+
+    Attributes:
+        anchor: Where it is anchored as the writer knows it; another one in the ledger means that
+            another node moved it first, and nothing is written.
+        period: Its length, so that no instant of before comes again.
+        step: By how much; below zero.
+    """
+
+    task_id: str
+    anchor: datetime
+    period: timedelta
+    step: timedelta
 
 
 @dataclass(frozen=True, slots=True)

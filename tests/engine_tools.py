@@ -89,7 +89,7 @@ def due(task_id: str, instant: datetime, **more: Any) -> Run:  # noqa: ANN401 - 
 
 def firing(task_id: str, since: datetime, cursor: datetime, *runs: Run, **more: Any) -> Firing:  # noqa: ANN401 - columns
     """Return the firing of *runs* that moves the cursor of a task from *since* to *cursor*."""
-    known: dict[str, Any] = {"next_run": cursor + HOUR, "skip_if_busy": False, "replace": False}
+    known: dict[str, Any] = {"next_run": cursor + HOUR}
     return Firing(task_id=task_id, since=since, cursor=cursor, runs=runs, **known | more)
 
 
@@ -276,13 +276,6 @@ class FaultyLedger(SqlLedger):
             raise LedgerError(self.label, "the disk is full; make room")
 
 
-class SteppedEngine(Engine):
-    """An engine whose turns the test takes."""
-
-    def _serve(self) -> None:
-        pass
-
-
 class Lab:
     """An engine on a ledger in memory, with time and calls in the test's hands.
 
@@ -382,7 +375,7 @@ class Lab:
         self.refresh(task_id)
 
     def _engine(self) -> Engine:
-        return SteppedEngine(
+        return Engine(
             self.ledger,
             self.timetable,
             {"thread": self.threads, "loop": self.loop},
@@ -392,6 +385,7 @@ class Lab:
             settings=self._settings,
             lifecycle=self.ears,
             manager=self,
+            threaded=False,
         )
 
     def _turn(self) -> None:

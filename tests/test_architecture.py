@@ -34,7 +34,7 @@ FOREIGN_NAMES = {"_do_submit_job"}  # what a library's base class calls
 BROAD_EXCEPT = {
     # a task's call, and what a task's own objects raise when they are shown
     "manager/executors/threads.py", "manager/executors/loop.py", "manager/engine/results.py",
-    "manager/executors/daemons.py",
+    "manager/executors/daemons.py", "manager/testing/loops.py",
     # a hook's call
     "manager/plugins/host.py",
     # a plugin's import
@@ -60,6 +60,7 @@ PUBLIC = {
         "log_context", "set_level", "setup_logging", "teardown_logging",
     ],
     "manager": ["Manager", "RunContext", "current_run", "set_default_manager"],
+    "manager.testing": ["Lab", "LabNode", "VirtualClock"],
     "manager.schemas.taskManager": ["RunRead", "TaskCreate", "TaskRead", "TaskUpdate"],
 }  # fmt: skip
 

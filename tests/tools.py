@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from core.clock import SystemClock
 from core.run import RunState
 from manager import Manager
+from manager.task.assembly import Assembly
 from manager.task.taskmanager import TaskManager
 
 if TYPE_CHECKING:
@@ -171,7 +172,8 @@ class Project:
 
     def engine(self, clock: Clock | None = None) -> TaskManager:
         """Return a task manager without discovery, not started."""
-        tasks = TaskManager(self.root / "config.json", clock=clock)
+        assembly = None if clock is None else Assembly(clock=clock)
+        tasks = TaskManager(self.root / "config.json", assembly=assembly)
         self._started.append(tasks)
         return tasks
 

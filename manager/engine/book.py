@@ -80,6 +80,10 @@ class Book:
         """Return a live task, or ``None``."""
         return self._tasks.get(task_id)
 
+    def all(self) -> list[LiveTask]:
+        """Return every live task."""
+        return list(self._tasks.values())
+
     def put(self, task: LiveTask) -> None:
         """Hold *task*, in the place of what was held under its id, and time it."""
         before = self._tasks.get(task.definition.id)

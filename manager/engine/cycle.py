@@ -39,6 +39,7 @@ class _Turn:
     beaten: frozenset[str] = frozenset()
     claimed: list[Run] = field(default_factory=list)
     drained: set[str] = field(default_factory=set)
+    blocked: set[str] = field(default_factory=set)
 
 
 class Cycle:
@@ -67,6 +68,8 @@ class Cycle:
         self._node_id = node_id
         self._unsaved: list[Ending] = []
         self._backlog: set[str] = set(executors)
+        self._blocked: set[str] = set()
+        self._asked = 0
         self._foreign: set[str] = set()
         self._beaten: set[str] = set()
         self._alarm: datetime | None = None
@@ -118,14 +121,22 @@ class Cycle:
         self._unsaved = []
         with self.lock:
             self._settle(turn)
+        for firing in turn.firings:
+            if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
+                self._execution.make_room(firing.task_id)
         begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
-        with ExitStack() as calls:  # each of them is called, whatever a plugin does meanwhile
-            for run in reversed(begun):
-                calls.callback(self._begin, run)
+        if begun:
+            self._call(begun)
         self._reporter.ended(turn.endings, turn.held)
         self._reporter.dropped(turn.fired)
         if self._beaten:
             self._reload()
+
+    def _call(self, begun: list[Run]) -> None:
+        """Begin each of them, whatever a plugin does meanwhile."""
+        with ExitStack() as calls:
+            for run in reversed(begun):
+                calls.callback(self._begin, run)
 
     def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> _Turn:
         if self._alarm is not None and self._alarm <= now:
@@ -133,12 +144,14 @@ class Cycle:
             self._backlog |= set(self._executors)
         if not accepting:
             return _Turn(now, endings, [], [], {}, set())
-        self._backlog |= {ending.run.lane for ending in endings}
+        if endings:  # what waited for an earlier run of its task may start
+            self._backlog |= self._blocked
+            self._blocked = set()
         slots = {lane: executor.free() for lane, executor in self._executors.items()}
         due = self._book.due(now)
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
         try:
-            firings = self._planner.plan(due, now, direct, self._leaked())
+            firings = self._planner.plan(due, now, direct, self._leaked()) if due else []
         except BaseException:
             self._put_back(due)
             raise
@@ -156,14 +169,16 @@ class Cycle:
         fired = tx.fire(turn.firings) if turn.firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
-        turn.claimed, turn.drained = [], set()
+        turn.claimed, turn.drained, turn.blocked = [], set(), set()
         for lane in sorted(turn.lanes):
             begun = sum(run.lane == lane and run.state is RunState.RUNNING for run in turn.fired)
-            wanted = turn.slots[lane] - begun
+            wanted, self._asked = turn.slots[lane] - begun, 0
             claimed = tx.claim(self._wish(lane, wanted, turn.now)) if wanted > 0 else []
             turn.claimed += claimed
             if len(claimed) < wanted:
                 turn.drained.add(lane)
+                if self._asked > len(claimed):
+                    turn.blocked.add(lane)
 
     def _wish(self, lane: str, limit: int, now: datetime) -> Claim:
         return Claim(
@@ -177,6 +192,7 @@ class Cycle:
 
     def _limit_of(self, task_id: str) -> int | None:
         """Return how many runs of a task this node may start; none of what it cannot run."""
+        self._asked += 1
         task = self._book.get(task_id)
         if task is None:
             self._foreign.add(task_id)
@@ -195,6 +211,7 @@ class Cycle:
 
     def _settle(self, turn: _Turn) -> None:
         self._backlog |= turn.lanes - turn.drained
+        self._blocked |= turn.blocked
         self._beaten |= turn.beaten
         begun = Counter(run.task_id for run in turn.fired if not run.state.is_final)
         for firing in turn.firings:

@@ -18,16 +18,18 @@ from manager.engine.node import this_node
 from manager.engine.planner import Planner
 from manager.engine.recovery import given_back
 from manager.engine.reporter import Reporter
+from manager.engine.steps import ClockSteps
 from manager.engine.upkeep import Upkeep
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from core.clock import Clock
     from core.definition import TaskDefinition
     from core.ports import Executor, Ledger, LedgerTransaction, Lifecycle, Timetable, TriggerFactory
-    from core.records import PoolFigures, StoredTask
+    from core.records import Node, PoolFigures, StoredTask
     from core.registry import Registry
     from core.run import Run
     from manager.engine.settings import EngineSettings
@@ -50,7 +52,8 @@ class Engine:
     """Times, starts, ends and recovers the runs of the tasks in *registry*.
 
     One thread does all of it, a turn at a time: it gathers outcomes and due occurrences, writes
-    them in one transaction, and only then calls user code.
+    them in one transaction, and only then calls user code. Without a thread of its own, the
+    caller takes the turns: ``step``, then not before ``rest`` has passed.
     """
 
     def __init__(  # noqa: PLR0913 - the ports that it stands on
@@ -65,8 +68,11 @@ class Engine:
         settings: EngineSettings,
         lifecycle: Lifecycle,
         manager: object,
+        node: Node | None = None,
+        draw: random.Random | None = None,
+        threaded: bool = True,
     ) -> None:
-        self.node = this_node(timed=settings.timed)
+        self.node = this_node(timed=settings.timed) if node is None else node
         self.state = EngineState.NEW
         self.trouble: str | None = None
         self._ids = RunIds()
@@ -80,7 +86,7 @@ class Engine:
         self._book = Book(timetable, build_trigger)
         self._planner = Planner(self._book, self._ids, self.node.id, timed=settings.timed)
         self._reporter = Reporter(lifecycle)
-        self._execution = Execution(executors, clock, settings, manager, self._wakeup.set)
+        self._execution = Execution(executors, clock, settings, manager, self._wakeup.set, draw)
         self._cycle = Cycle(
             ledger=ledger,
             registry=registry,
@@ -96,10 +102,11 @@ class Engine:
         self._upkeep = Upkeep(
             ledger, self.node, settings, self._cycle, self._execution, self._binding.refresh
         )
+        self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)
         self._turning = threading.RLock()
         self._last_turn = clock.monotonic()
+        self._threaded, self._in_haste = threaded, False
         self._thread: threading.Thread | None = None
-        self._in_haste = False
 
     def start(
         self, definitions: Sequence[TaskDefinition], ready: Callable[[], None] | None = None
@@ -129,8 +136,9 @@ class Engine:
         self._execution.start()
         self._timetable.start(lambda _schedule: self._wakeup.set())
         self.state = EngineState.RUNNING
-        self._thread = threading.Thread(target=self._serve, name="taskrack-engine", daemon=True)
-        self._thread.start()
+        if self._threaded:
+            self._thread = threading.Thread(target=self._serve, name="taskrack-engine", daemon=True)
+            self._thread.start()
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""
@@ -160,6 +168,11 @@ class Engine:
     def hasten(self) -> None:
         """Look at the ledger at once: somebody changed a run."""
         self._upkeep.hasten()
+        self._wakeup.set()
+
+    def look(self) -> None:
+        """Look at the ledger at once for whatever others did, and for those that died."""
+        self._upkeep.look()
         self._wakeup.set()
 
     def health(self) -> tuple[timedelta, list[PoolFigures]]:
@@ -202,18 +215,38 @@ class Engine:
         Raises:
             LedgerError: the database did not take it; nothing is lost, the next step repeats it.
         """
+        self._wakeup.clear()
         with self._turning:
             now, self._last_turn = self._clock.now(), self._clock.monotonic()
+            self._steps.look(now, self._last_turn)
             self._cycle.collect(now)
             self._upkeep.run(now, self._last_turn)
             self._cycle.turn(now, accepting=self.state is EngineState.RUNNING)
 
+    def rest(self) -> timedelta | None:
+        """Return how long nothing is to be done as far as is known here; ``None`` if for ever.
+
+        What others write to the ledger is found by the sweep, which is not counted.
+        """
+        if self._wakeup.is_set():
+            return timedelta(0)
+        now = self._clock.now()
+        moments: list[datetime | None] = []
+        if self.state is EngineState.RUNNING:  # else what is due stays due
+            with self._cycle.lock:
+                moments = [self._book.earliest(), self._cycle.alarm]
+        pauses = [moment - now for moment in moments if moment is not None]
+        deadline = self._execution.nearest_deadline()
+        if deadline is not None:
+            pauses.append(timedelta(seconds=deadline - self._clock.monotonic()))
+        return min(pauses, default=None)
+
     def _serve(self) -> None:
         while self.state is not EngineState.STOPPED:
-            pause = self._pause()
+            rest, pause = self.rest(), self._settings.sweep
+            pause = pause if rest is None else min(pause, rest)
             if pause > timedelta(0):
                 self._clock.wait(self._wakeup, pause)
-            self._wakeup.clear()
             try:
                 self.step()
             except LedgerError as error:
@@ -231,21 +264,6 @@ class Engine:
             _log.error("no run starts, outcomes wait: %s", trouble)
         self.trouble = trouble
         self._clock.wait(threading.Event(), self._settings.backoff)
-
-    def _pause(self) -> timedelta:
-        """Return how long nothing is to be done, at most one sweep."""
-        now, pause = self._clock.now(), self._settings.sweep
-        moments: list[datetime | None] = []
-        if self.state is EngineState.RUNNING:  # else what is due stays due
-            with self._cycle.lock:
-                moments = [self._book.earliest(), self._cycle.alarm]
-        for moment in moments:
-            if moment is not None:
-                pause = min(pause, moment - now)
-        deadline = self._execution.nearest_deadline()
-        if deadline is not None:
-            pause = min(pause, timedelta(seconds=deadline - self._clock.monotonic()))
-        return pause
 
     def _wait_until_idle(self, limit: timedelta) -> None:
         end = self._clock.monotonic() + limit.total_seconds()

@@ -16,7 +16,7 @@ from manager.engine.results import error_text, json_form, traceback_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from core.clock import Clock
     from core.definition import TaskDefinition
@@ -53,6 +53,7 @@ class Execution:
         settings: EngineSettings,
         manager: object,
         wake: Callable[[], None],
+        draw: random.Random | None = None,
     ) -> None:
         self._executors = executors
         self._clock = clock
@@ -62,7 +63,7 @@ class Execution:
         self._outcomes: queue.SimpleQueue[tuple[Call, Outcome, datetime]] = queue.SimpleQueue()
         self._live: dict[str, LiveRun] = {}
         self._interrupted: list[LiveRun] = []
-        self._draw = random.Random()  # noqa: S311 - jitter, no secret
+        self._draw = draw or random.Random()  # noqa: S311 - jitter, no secret
 
     def start(self) -> None:
         """Get the executors ready."""
@@ -109,7 +110,7 @@ class Execution:
             scope=partial(entered, context),
         )
         limit = definition.timeout
-        deadline = None if limit is None else self._clock.monotonic() + limit.total_seconds()
+        deadline = None if limit is None else self._second_in(limit)
         executor = self._executors[definition.lane]  # a run's own lane is its function's of then
         self._live[run.id] = LiveRun(run, definition, executor, context, deadline)
         try:
@@ -124,8 +125,13 @@ class Execution:
             live.stopped = reason
             live.context.ask_to_stop()
             if live.executor.interrupt(live.run.id):
-                unwind = self._settings.unwind.total_seconds()
-                live.deadline = self._clock.monotonic() + unwind
+                live.deadline = self._second_in(self._settings.unwind)
+
+    def make_room(self, task_id: str) -> None:
+        """Ask the attempts of a task to end: its next run replaces them."""
+        for live in self.live():
+            if live.run.task_id == task_id:
+                self.ask_to_end(live, Reason.REPLACED)
 
     def nearest_deadline(self) -> float | None:
         """Return the earliest monotonic second at which an attempt's time is up."""
@@ -149,6 +155,10 @@ class Execution:
             if live.deadline is not None and live.deadline <= second:
                 found += self._expired(live, now)
         return found
+
+    def _second_in(self, span: timedelta) -> float:
+        """Return the monotonic second in which *span* will have passed, to the microsecond."""
+        return round(self._clock.monotonic() + span.total_seconds(), 6)
 
     def _expired(self, live: LiveRun, now: datetime) -> list[Ending]:
         """Stop an attempt whose time is up; one that was asked before is given up."""

@@ -13,7 +13,8 @@ from core.trigger import Decision, decide
 from manager.engine.book import LiveTask
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections import Counter
+    from collections.abc import Mapping
 
     from core.definition import TaskDefinition
     from core.records import StoredTask
@@ -96,7 +97,7 @@ class Planner:
         due: list[LiveTask],
         now: datetime,
         slots: dict[str, int],
-        leaked: Collection[str],
+        leaked: Counter[str],
     ) -> list[Firing]:
         """Return the firings of *due* tasks; as many runs start at once as *slots* allow.
 
@@ -104,7 +105,7 @@ class Planner:
             due: Tasks with an occurrence up to *now*.
             now: Everything up to here is decided.
             slots: Free places by lane; what is used is taken off.
-            leaked: Tasks with a call that outlived its time limit: they are busy.
+            leaked: Calls by task that outlived their time limit: they take room.
         """
         memo: dict[tuple[Any, ...], Decision] = {}
         firings: list[Firing] = []
@@ -117,10 +118,10 @@ class Planner:
                 memo[key] = decision
             if task.left is not None:
                 decision = replace(decision, fire=decision.fire[: task.left])
-            if said.overlap.mode is Overlap.SKIP and said.id in leaked:
+            if said.overlap.mode is Overlap.SKIP and leaked[said.id]:
                 firings.append(self._overlapping(task, decision, now))
             else:
-                firings.append(self._decided(task, decision, now, slots))
+                firings.append(self._decided(task, decision, now, slots, leaked[said.id]))
         return firings
 
     def _overlapping(self, task: LiveTask, decision: Decision, now: datetime) -> Firing:
@@ -138,15 +139,23 @@ class Planner:
         return (self._dropped(task, *dropped, now),)
 
     def _decided(
-        self, task: LiveTask, decision: Decision, now: datetime, slots: dict[str, int]
+        self,
+        task: LiveTask,
+        decision: Decision,
+        now: datetime,
+        slots: dict[str, int],
+        leaked: int,
     ) -> Firing:
         overlap = task.definition.overlap
-        several = len(decision.fire) > 1
-        skip = overlap.mode is Overlap.SKIP and not several
+        queues = overlap.mode is Overlap.QUEUE
+        room = overlap.room
+        if room is not None and not queues:  # what is made up may wait for each other
+            room = None if len(decision.fire) > 1 else room - leaked
+        bounded = room is not None and not queues
         runs = list(self._missed(task, decision, now))
         lane = task.definition.lane
         for instant in decision.fire:
-            direct = (skip or overlap.limit is None) and slots.get(lane, 0) > 0
+            direct = (bounded or overlap.limit is None) and slots.get(lane, 0) > 0
             if direct:
                 slots[lane] -= 1
             cause = Cause.CATCH_UP if decision.late else Cause.SCHEDULE
@@ -154,7 +163,7 @@ class Planner:
         replaces = overlap.mode is Overlap.REPLACE
         return replace(
             self._firing(task, now, decision.next_run, tuple(runs)),
-            skip_if_busy=skip,
+            room=room,
             replace=replaces,
         )
 
@@ -207,7 +216,5 @@ class Planner:
             cursor=cursor,
             next_run=next_run,
             runs=runs,
-            skip_if_busy=False,
-            replace=False,
             left=task.left,
         )

@@ -22,15 +22,24 @@ if TYPE_CHECKING:
 _log = get_logger("taskrack")
 
 
-def recover(ledger: Ledger, here: Node, now: datetime, *, rerun: bool) -> list[Run]:
+def recover(
+    ledger: Ledger, here: Node, now: datetime, *, rerun: bool, leased: bool = True
+) -> list[Run]:
     """End what dead nodes left running, by the policy of each task; return those runs.
 
     A node of this machine is dead when its process is gone, any node when its lease has run out.
+
+    Args:
+        ledger: Where nodes and runs are.
+        here: The node that looks.
+        now: The wall clock's time.
+        rerun: Whether what may run again does.
+        leased: Whether leases can be judged by *now*.
     """
     dead = [
         node.id
         for node, lapsed in ledger.suspects(now)
-        if node.id != here.id and (lapsed or is_known_dead(node, here))
+        if node.id != here.id and ((lapsed and leased) or is_known_dead(node, here))
     ]
     if not dead:
         return []

@@ -36,7 +36,7 @@ class Upkeep:
         self._execution = execution
         self._refresh = refresh
         self._revision = 0
-        self._next_beat = self._next_sweep = float("-inf")
+        self._next_beat = self._next_sweep = self._trusted_from = float("-inf")
 
     def begin(self, now: datetime, second: float) -> None:
         """Enter the node, end what dead ones left, and count changes from here on.
@@ -55,12 +55,26 @@ class Upkeep:
         """Sweep at the next opportunity."""
         self._next_sweep = float("-inf")
 
+    def look(self) -> None:
+        """Sweep, beat and look for the dead at the next opportunity."""
+        self._next_beat = self._next_sweep = float("-inf")
+
+    def doubt(self, second: float) -> None:
+        """Look at once: the wall clock was set.
+
+        Leases were written by the clock of before, so none is held against another node until
+        each that lives has renewed its own.
+        """
+        self.look()
+        self._trusted_from = second + self._settings.lease.total_seconds()
+
     def run(self, now: datetime, second: float) -> None:
         """Beat and sweep if it is time, however the wall clock was set meanwhile."""
         if self._next_beat <= second:
             self._ledger.beat(self._node.id, now, now + self._settings.lease)
             self._next_beat = second + self._settings.heartbeat.total_seconds()
-            for run in recover(self._ledger, self._node, now, rerun=self._settings.automatic):
+            known = {"rerun": self._settings.automatic, "leased": second >= self._trusted_from}
+            for run in recover(self._ledger, self._node, now, **known):
                 self._cycle.expect(run.lane)
         if self._next_sweep <= second:
             self._next_sweep = second + self._settings.sweep.total_seconds()

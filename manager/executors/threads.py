@@ -100,7 +100,7 @@ class ThreadExecutor:
 
     def _is_last(self, call: Call) -> bool:
         """Make *call*; tell whether it was abandoned, so that its thread's place is taken."""
-        outcome = _called(call)
+        outcome = called(call)
         with self._lock:
             leaked = self._busy.get(call.run_id) is not call
             if leaked:
@@ -112,7 +112,7 @@ class ThreadExecutor:
         return leaked
 
 
-def _called(call: Call) -> Outcome:
+def called(call: Call) -> Outcome:
     """Call the function in a context of its own, so that nothing of it stays in the thread."""
     try:
         value = contextvars.copy_context().run(_inside, call)

@@ -82,6 +82,9 @@ def build_plugged(
     Raises:
         TriggerError: the plugin refused them.
     """
+    if kind not in plugged:
+        text = f"no plugin that is loaded here offers the trigger {shown(kind)}"
+        raise TriggerError(kind, [Problem("trigger", text)])
     try:
         made = plugged[kind](dict(arguments), ZoneInfo(timezone))
     except Exception as error:

@@ -51,6 +51,7 @@ def _runs_when_called(func: Callable[..., Any]) -> Callable[..., Any]:
 
 
 Word = Annotated[str, Strict(), StringConstraints(min_length=1, max_length=200)]
+Several = Annotated[int, Strict(), Field(ge=1, le=1_000)]
 Words = Annotated[list[Word], Field(max_length=100)]
 Pause = Annotated[float, Strict(), Field(ge=0, le=DAY_SECONDS, allow_inf_nan=False)]
 Instant = Annotated[str, Strict()] | Annotated[datetime, Strict()] | Annotated[date, Strict()]
@@ -98,7 +99,8 @@ class DefinitionModel(BaseModel):
     misfire_grace_time: Seconds | None = None
     overlap: (
         Literal["skip", "queue", "replace", "allow"]
-        | Annotated[int, Strict(), Field(ge=1, le=1_000)]
+        | Several
+        | Annotated[dict[Literal["queue", "allow"], Several], Field(min_length=1, max_length=1)]
     ) = "skip"
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     retry: RetryModel = RetryModel()
@@ -134,7 +136,10 @@ EXPECTED: Final[Mapping[str, str]] = {
     "priority": "a whole number from -1000 to 1000, or 'low', 'normal' or 'high'",
     "catch_up": "'latest', 'none' or 'all'",
     "misfire_grace_time": "a number of seconds above 0 and at most 31536000, or None",
-    "overlap": "'skip', 'queue', 'replace', 'allow' or a number from 1 to 1000",
+    "overlap": (
+        "'skip', 'queue', 'replace', 'allow', a number from 1 to 1000, "
+        "or that number as {'queue': 3} or {'allow': 3}"
+    ),
     "delivery": "'at_least_once' or 'at_most_once'",
     "retry": "a dict such as {'backoff': 'fixed', 'delay': 5}",
     "retry.backoff": "'exponential', 'linear', 'fixed' or a list of seconds",

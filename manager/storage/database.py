@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,14 +16,17 @@ from sqlalchemy.pool import QueuePool, StaticPool
 
 from configurations.masking import masked_url
 from core.errors import LedgerError
+from loggers import get_logger
 from manager.storage.faults import explained
-from manager.storage.migration import REVISIONS, migrate, stored_version
+from manager.storage.migration import REVISIONS, fill, migrate, stored_version
+from manager.storage.prepared import driver_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy.engine import Connection
 
+_log = get_logger("taskrack.sql")
 _MAGIC: Final = b"SQLite format 3\x00"
 _BUSY_MS: Final = 5_000
 _SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
@@ -36,7 +41,7 @@ class Database:
         pool_size: Readers kept open.
         max_overflow: Readers beyond that under load.
         pool_timeout: Seconds to wait for a reader.
-        echo: Whether SQLAlchemy logs every statement.
+        echo: Whether every statement is logged, with its values.
     """
 
     def __init__(
@@ -110,6 +115,8 @@ class Database:
         self._writers = self._engine(writes=True)
         self._readers = self._writers if self.path is None else self._engine(writes=False)
         self._writer = self._writers.connect()
+        if self.path is None:
+            fill(driver_of(self._writer))
         migrate(self._writer, self.label)
 
     def close(self) -> None:
@@ -133,7 +140,7 @@ class Database:
         try:
             with self._memory_lock, self._writer.begin():
                 yield self._writer
-        except SQLAlchemyError as error:
+        except (SQLAlchemyError, sqlite3.Error) as error:
             raise LedgerError(self.label, explained(error)) from error
 
     @contextmanager
@@ -156,7 +163,7 @@ class Database:
             raise LedgerError(self.label, explained(error)) from error
 
     def _engine(self, *, writes: bool) -> Engine:
-        options: dict[str, Any] = {"echo": self._echo}
+        options: dict[str, Any] = {}
         if self.path is None:
             options |= {"poolclass": StaticPool}
         elif writes:
@@ -174,6 +181,8 @@ class Database:
                 connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
+            if self._echo:
+                connection.set_trace_callback(partial(_log.info, "%s"))
 
         @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from sqlalchemy import create_engine
+from sqlalchemy.pool import StaticPool
+
 from core.errors import LedgerError
 from manager.storage.faults import explained
+from manager.storage.prepared import driver_of
 from manager.storage.tables import metadata
 
 if TYPE_CHECKING:
+    from sqlite3 import Connection as DriverConnection
+
     from sqlalchemy.engine import Connection
 
 VERSION_TABLE: Final = "taskrack_version"
@@ -79,6 +87,24 @@ def migrate(connection: Connection, label: str) -> None:
         _refuse(names, version, label)
         if version != REVISIONS[-1]:
             _upgrade(connection)
+
+
+def fill(connection: DriverConnection) -> None:
+    """Make an empty database in memory one of the newest revision, without the migrations' time."""
+    with closing(sqlite3.connect(":memory:")) as source:
+        source.deserialize(_image())
+        source.backup(connection)
+
+
+@cache
+def _image() -> bytes:
+    """Return a database of the newest revision without rows; it is made once in a process."""
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    with engine.connect() as connection:
+        migrate(connection, "memory")
+        image = driver_of(connection).serialize()
+    engine.dispose()
+    return image
 
 
 def _upgrade(connection: Connection) -> None:

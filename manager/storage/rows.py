@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.definition import TaskDefinition
+    from core.policy import OverlapPolicy
 
 
 def task_row(definition: TaskDefinition, next_run: datetime | None) -> dict[str, Any]:
@@ -48,9 +49,7 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
     return {
         "catch_up": definition.catch_up.value,
         "misfire_grace_time": None if grace is None else grace.total_seconds(),
-        "overlap": definition.overlap.limit
-        if definition.overlap.mode is Overlap.ALLOW and definition.overlap.limit
-        else definition.overlap.mode.value,
+        "overlap": _overlap(definition.overlap),
         "delivery": definition.delivery.value,
         "dst": definition.dst.value,
         "start": None if definition.start is None else definition.start.isoformat(),
@@ -70,6 +69,13 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
             "never_on": sorted(retry.never_on),
         },
     }
+
+
+def _overlap(policy: OverlapPolicy) -> str | dict[str, int]:
+    bound = policy.waiting if policy.mode is Overlap.QUEUE else policy.limit
+    if policy.mode in {Overlap.QUEUE, Overlap.ALLOW} and bound is not None:
+        return {policy.mode.value: bound}
+    return policy.mode.value
 
 
 def run_row(run: Run) -> dict[str, Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import bindparam, case, literal, null, update
+from sqlalchemy import and_, bindparam, case, func, literal, null, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
-from core.run import RunState
-from manager.storage.tables import IS_RUNNING, IS_WAITING, runs, tasks
+from core.run import Cause, RunState
+from manager.storage.prepared import Prepared
+from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, runs, tasks
 
-ADVANCE: Final = (
+ADVANCE: Final = Prepared(
     update(tasks)
     .where(
         tasks.c.id == bindparam("task"),
@@ -19,13 +20,14 @@ ADVANCE: Final = (
     )
     .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
 )
-INSERT: Final = insert_or(runs).on_conflict_do_nothing(
-    index_elements=[runs.c.task_id, runs.c.fire_key],
+INSERT: Final = Prepared(
+    insert_or(runs).on_conflict_do_nothing(index_elements=[runs.c.task_id, runs.c.fire_key]),
+    runs.c.keys(),
 )
-STARTED: Final = (
+STARTED: Final = Prepared(
     update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
 )
-FIRED: Final = (
+FIRED: Final = Prepared(
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
     .values(
@@ -49,7 +51,7 @@ START: Final = (
     )
     .returning(runs)
 )
-END: Final = (
+END: Final = Prepared(
     update(runs)
     .where(runs.c.id == bindparam("run"), runs.c.token == bindparam("held"), IS_RUNNING)
     .values(
@@ -76,13 +78,13 @@ RELEASE: Final = (
         finished_at=bindparam("at"),
     )
 )
-DROPPED: Final = (
+DROPPED: Final = Prepared(
     update(tasks)
     .where(tasks.c.id == bindparam("task"), tasks.c.last_status.is_(None))
     .values(last_status=bindparam("after"))
 )
 """A task that never ran shows what became of its occurrence instead."""
-COUNT: Final = (
+COUNT: Final = Prepared(
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
     .values(
@@ -93,3 +95,33 @@ COUNT: Final = (
         + case((bindparam("after") == literal(RunState.FAILED.value), 1), else_=0),
     )
 )
+
+_NAMED: Final = select(func.json_each(bindparam("names")).table_valued("value").c.value)
+_BACKFILL: Final = literal(Cause.BACKFILL.value)
+OPEN_OF: Final = Prepared(
+    select(
+        runs.c.task_id,
+        func.sum(case((runs.c.cause != _BACKFILL, 1), else_=0)),
+        func.sum(case((and_(runs.c.cause == _BACKFILL, IS_RUNNING), 1), else_=0)),
+    )
+    .where(IS_OPEN, runs.c.task_id.in_(_NAMED))
+    .group_by(runs.c.task_id)
+)
+"""How many open runs the tasks of a JSON list have, and how many backfills that run."""
+RUNNING_OF: Final = Prepared(
+    select(runs.c.task_id, func.count())
+    .where(IS_OPEN, IS_RUNNING, runs.c.task_id.in_(_NAMED))
+    .group_by(runs.c.task_id)
+)
+_NEXT: Final = (
+    select(runs.c.id, runs.c.task_id)
+    .where(
+        IS_WAITING,
+        runs.c.lane == bindparam("lane"),
+        runs.c.not_before <= bindparam("now"),
+    )
+    .order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
+    .limit(bindparam("most"))
+)
+NEXT: Final = Prepared(_NEXT)
+NEXT_BUT: Final = Prepared(_NEXT.where(runs.c.task_id.not_in(_NAMED)))

@@ -7,11 +7,12 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import insert, select, update
 
 from core.records import Fired
-from core.run import Attempt, Reason, RunState, check_transition
+from core.run import Attempt, Cause, Reason, RunState, check_transition
 from manager.storage.rows import attempt_row, run_of, run_row
+from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import (
     ADVANCE,
     COUNT,
@@ -19,19 +20,23 @@ from manager.storage.statements import (
     END,
     FIRED,
     INSERT,
+    NEXT,
+    NEXT_BUT,
+    OPEN_OF,
     RELEASE,
+    RUNNING_OF,
     START,
     STARTED,
 )
-from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, attempts, runs
+from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
+    from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
 
-    from core.records import Claim, Ending, Firing
+    from core.records import Claim, Ending, Firing, Shift
     from core.run import Run
 
 _CHUNK: Final = 500
@@ -46,11 +51,11 @@ class SqlTransaction:
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""
         won = [firing for firing in firings if self._advanced(firing)]
-        busy = self._counts([each.task_id for each in won if each.skip_if_busy], running=False)
+        busy = self._open([each.task_id for each in won if each.room is not None])
         self._replace(won)
         rows: list[Run] = []
         for firing in won:
-            rows += _skipping(firing, busy[firing.task_id]) if firing.skip_if_busy else firing.runs
+            rows += _within(firing, *busy.get(firing.task_id, (0, 0)))
         if rows:
             rows = self._inserted(rows)
         started = [
@@ -59,19 +64,19 @@ class SqlTransaction:
             if row.state is RunState.RUNNING
         ]
         if started:
-            self._connection.execute(STARTED, started)
+            STARTED.run_each(self._connection, started)
         self._count_fired(won, rows)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
         ]
         if dropped:
-            self._connection.execute(DROPPED, dropped)
+            DROPPED.run_each(self._connection, dropped)
         kept = {firing.task_id for firing in won}
         return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
 
     def insert(self, run: Run) -> bool:
         """Insert *run*; tell whether its fire key was new."""
-        return self._connection.execute(INSERT, run_row(run)).rowcount == 1
+        return INSERT.run(self._connection, run_row(run)).rowcount == 1
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
@@ -81,7 +86,7 @@ class SqlTransaction:
             waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
             if not waiting:
                 break
-            running = self._counts(sorted({task_id for _, task_id in waiting}), running=True)
+            running = self._running(sorted({task_id for _, task_id in waiting}))
             for run_id, task_id in waiting:
                 limit = wish.limit_of(task_id)
                 if limit is not None and running[task_id] >= limit:
@@ -90,9 +95,8 @@ class SqlTransaction:
                 running[task_id] += 1
                 claimed += self._started(run_id, wish)
         if claimed:
-            self._connection.execute(
-                STARTED, [{"task": run.task_id, "at": run.started_at} for run in claimed]
-            )
+            started = [{"task": run.task_id, "at": run.started_at} for run in claimed]
+            STARTED.run_each(self._connection, started)
         return claimed
 
     def end(self, endings: Sequence[Ending]) -> list[bool]:
@@ -108,7 +112,7 @@ class SqlTransaction:
             if each.run.state.is_final
         ]
         if final:
-            self._connection.execute(COUNT, final)
+            COUNT.run_each(self._connection, final)
         return held
 
     def release(self, given: Sequence[Run], now: datetime) -> None:
@@ -133,8 +137,15 @@ class SqlTransaction:
                 continue
             self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
             if run.state.is_final:
-                final = {"task": run.task_id, "after": run.state.value}
-                self._connection.execute(COUNT, final)
+                COUNT.run(self._connection, {"task": run.task_id, "after": run.state.value})
+
+    def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
+        """Move intervals, and what waits for a retry on *node*, with a clock that was set back.
+
+        What waits for a free place was due already and stays so.
+        """
+        shift_intervals(self._connection, shifts, now)
+        shift_waiting(self._connection, node, step, now)
 
     def _advanced(self, firing: Firing) -> bool:
         values = {
@@ -143,7 +154,7 @@ class SqlTransaction:
             "until": firing.cursor,
             "upcoming": firing.next_run,
         }
-        return self._connection.execute(ADVANCE, values).rowcount == 1
+        return ADVANCE.run(self._connection, values).rowcount == 1
 
     def _count_fired(self, won: Sequence[Firing], rows: Sequence[Run]) -> None:
         """Count what schedules with a most have started, and end those that reached it."""
@@ -156,11 +167,11 @@ class SqlTransaction:
                 {"task": task_id, "begun": count, "most": limited[task_id]}
                 for task_id, count in begun.items()
             ]
-            self._connection.execute(FIRED, counts)
+            FIRED.run_each(self._connection, counts)
 
     def _inserted(self, rows: list[Run]) -> list[Run]:
         """Insert *rows* and return those whose fire key was new."""
-        result = self._connection.execute(INSERT, [run_row(row) for row in rows])
+        result = INSERT.run_each(self._connection, [run_row(row) for row in rows])
         if result.rowcount == len(rows):
             return rows
         there: set[str] = set()
@@ -170,23 +181,21 @@ class SqlTransaction:
             there.update(self._connection.execute(query).scalars())
         return [row for row in rows if row.id in there]
 
-    def _counts(self, task_ids: Sequence[str], *, running: bool) -> Counter[str]:
-        """Return how many runs of each task are open, or only those that are running."""
-        found: Counter[str] = Counter()
-        for start in range(0, len(task_ids), _CHUNK):
-            query = (
-                select(runs.c.task_id, func.count())
-                .where(IS_OPEN, runs.c.task_id.in_(task_ids[start : start + _CHUNK]))
-                .group_by(runs.c.task_id)
-            )
-            if running:
-                query = query.where(IS_RUNNING)
-            found.update(dict(self._connection.execute(query).all()))
-        return found
+    def _open(self, task_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Return how many open runs each task has, backfills aside, and how many of these run."""
+        if not task_ids:
+            return {}
+        rows = OPEN_OF.run(self._connection, {"names": json.dumps(task_ids)})
+        return {task_id: (count, backfills) for task_id, count, backfills in rows}
+
+    def _running(self, task_ids: Sequence[str]) -> Counter[str]:
+        """Return how many runs of each task are running."""
+        rows = RUNNING_OF.run(self._connection, {"names": json.dumps(task_ids)})
+        return Counter(dict(rows))
 
     def _replace(self, won: Sequence[Firing]) -> None:
         """Ask the open runs of tasks that are to be replaced to make room."""
-        ids = [each.task_id for each in won if each.replace and _wants_to_run(each)]
+        ids = [each.task_id for each in won if each.replace and each.wants_to_run]
         for start in range(0, len(ids), _CHUNK):
             chunk = runs.c.task_id.in_(ids[start : start + _CHUNK])
             self._connection.execute(
@@ -196,7 +205,7 @@ class SqlTransaction:
             )
             self._connection.execute(
                 update(runs)
-                .where(chunk, IS_WAITING)
+                .where(chunk, IS_WAITING, runs.c.cause != Cause.BACKFILL.value)
                 .values(
                     state=RunState.CANCELLED.value,
                     reason=Reason.REPLACED.value,
@@ -205,16 +214,11 @@ class SqlTransaction:
             )
 
     def _waiting(self, wish: Claim, blocked: set[str], limit: int) -> list[tuple[str, str]]:
-        query = (
-            select(runs.c.id, runs.c.task_id)
-            .where(IS_WAITING, runs.c.lane == wish.lane, runs.c.not_before <= wish.now)
-            .order_by(runs.c.priority.desc(), runs.c.not_before, runs.c.id)
-            .limit(limit)
-        )
-        if blocked:  # as one variable, however many they are
-            listed = func.json_each(json.dumps(sorted(blocked))).table_valued("value")
-            query = query.where(runs.c.task_id.not_in(select(listed.c.value)))
-        return [(run_id, task_id) for run_id, task_id in self._connection.execute(query)]
+        values = {"lane": wish.lane, "now": wish.now, "most": limit}
+        if blocked:
+            values["names"] = json.dumps(sorted(blocked))
+        rows = (NEXT_BUT if blocked else NEXT).run(self._connection, values)
+        return [(row[0], row[1]) for row in rows]
 
     def _started(self, run_id: str, wish: Claim) -> list[Run]:
         values = {"run": run_id, "owner": wish.node, "at": wish.now}
@@ -235,32 +239,30 @@ class SqlTransaction:
             "earliest": run.not_before,
             "at": run.finished_at,
         }
-        return self._connection.execute(END, values).rowcount == 1
+        return END.run(self._connection, values).rowcount == 1
 
 
-def _wants_to_run(firing: Firing) -> bool:
-    return any(not run.state.is_final for run in firing.runs)
+def _within(firing: Firing, busy: int, backfills: int) -> Sequence[Run]:
+    """Return the rows of *firing*; those for which there is no room become ``SKIPPED``.
 
-
-def _skipping(firing: Firing, busy: int) -> tuple[Run, ...]:
-    """Return the rows of *firing*; those that would overlap become ``SKIPPED``."""
-    free = busy == 0
+    A backfill makes no occurrence overlap: what finds its place taken by one waits for it.
+    """
+    if firing.room is None:
+        return firing.runs
+    free = firing.room - busy
     rows: list[Run] = []
     for run in firing.runs:
-        if run.state.is_final or free:
+        if run.state.is_final:
             rows.append(run)
-            free = free and run.state.is_final
-            continue
-        rows.append(
-            replace(
-                run,
-                state=RunState.SKIPPED,
-                reason=Reason.OVERLAP,
-                attempt=0,
-                token=0,
-                node=None,
-                started_at=None,
-                finished_at=run.created_at,
-            )
-        )
-    return tuple(rows)
+        elif free <= 0:
+            reason, ended = Reason.OVERLAP, run.created_at
+            rows.append(_unstarted(run, RunState.SKIPPED, reason=reason, finished_at=ended))
+        else:
+            waits = free <= backfills and run.state is RunState.RUNNING
+            rows.append(_unstarted(run, RunState.PENDING) if waits else run)
+            free -= 1
+    return rows
+
+
+def _unstarted(run: Run, state: RunState, **more: Any) -> Run:  # noqa: ANN401 - columns
+    return replace(run, state=state, attempt=0, token=0, node=None, started_at=None, **more)

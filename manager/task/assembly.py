@@ -1,22 +1,29 @@
-"""Puts an engine together from the settings."""
+"""Puts a container together from the settings."""
 
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core.clock import SystemClock
 from loggers import is_configured_by_application, setup_logging
 from manager.engine import Engine, EngineSettings
 from manager.executors import LoopExecutor, ThreadExecutor
 from manager.scheduling import ApsTimetable, build_trigger
+from manager.task.access import build_ledger
 from manager.task.drafting import Drafter
 
 if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Sequence
+
     from configurations import Xcorecfg
     from core.clock import Clock
-    from core.ports import Lifecycle
+    from core.ports import Executor, Lifecycle, Timetable
+    from core.records import Node
     from core.registry import Registry
     from manager.storage import SqlLedger
 
@@ -31,33 +38,68 @@ def build_drafter(config: Xcorecfg, registry: Registry) -> Drafter:
     )
 
 
-def build_engine(
-    config: Xcorecfg,
-    ledger: SqlLedger,
-    registry: Registry,
-    *,
-    clock: Clock,
-    lifecycle: Lifecycle,
-    manager: object,
-) -> Engine:
-    """Return an engine on *ledger*, not started yet."""
-    section = config.manager
-    executors = (ThreadExecutor(section.scheduler_thread_pool), LoopExecutor())
-    return Engine(
-        ledger,
-        ApsTimetable(),
-        {executor.lane: executor for executor in executors},
-        registry,
-        build_trigger=partial(build_trigger, plugged=registry.triggers),
-        clock=clock,
-        settings=EngineSettings(
-            timed=config.background_jobs_enabled,
-            automatic=section.auto_restart_tasks,
-            grace=timedelta(seconds=section.shutdown_grace),
-        ),
-        lifecycle=lifecycle,
-        manager=manager,
+def build_executors(config: Xcorecfg) -> Sequence[Executor]:
+    """Return what calls functions, one for each lane, not started yet."""
+    return (ThreadExecutor(config.manager.scheduler_thread_pool), LoopExecutor())
+
+
+def build_settings(config: Xcorecfg) -> EngineSettings:
+    """Return the figures that an engine goes by."""
+    return EngineSettings(
+        timed=config.background_jobs_enabled,
+        automatic=config.manager.auto_restart_tasks,
+        grace=timedelta(seconds=config.manager.shutdown_grace),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assembly:
+    """What a container stands on: the machine's own unless others are given.
+
+    Attributes:
+        clock: The time to go by.
+        ledger: Gives the ledger, not opened yet.
+        timetable: Gives the timers.
+        executors: Gives what calls functions.
+        settings: Gives the figures of the engine.
+        node: Which process it is; this one where ``None``.
+        draw: Draws the pauses of retries.
+        threaded: Whether the engine has a thread; else the caller takes its turns.
+    """
+
+    clock: Clock = field(default_factory=SystemClock)
+    ledger: Callable[[Xcorecfg], SqlLedger] = build_ledger
+    timetable: Callable[[], Timetable] = ApsTimetable
+    executors: Callable[[Xcorecfg], Sequence[Executor]] = build_executors
+    settings: Callable[[Xcorecfg], EngineSettings] = build_settings
+    node: Node | None = None
+    draw: random.Random | None = None
+    threaded: bool = True
+
+    def engine(
+        self,
+        config: Xcorecfg,
+        ledger: SqlLedger,
+        registry: Registry,
+        *,
+        lifecycle: Lifecycle,
+        manager: object,
+    ) -> Engine:
+        """Return an engine on *ledger*, not started yet."""
+        return Engine(
+            ledger,
+            self.timetable(),
+            {executor.lane: executor for executor in self.executors(config)},
+            registry,
+            build_trigger=partial(build_trigger, plugged=registry.triggers),
+            clock=self.clock,
+            settings=self.settings(config),
+            lifecycle=lifecycle,
+            manager=manager,
+            node=self.node,
+            draw=self.draw,
+            threaded=self.threaded,
+        )
 
 
 def own_logging(config: Xcorecfg, *, force: bool = False) -> None:

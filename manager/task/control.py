@@ -9,6 +9,7 @@ from core.registry import nearest
 from core.run import Cause, Run, RunIds
 from manager.scheduling import checked_arguments
 from manager.task.backfilling import Backfill
+from manager.task.pausing import end_pause
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +30,7 @@ class Control:
         ledger: An open ledger.
         clock: Stamps what is written.
         actor: Who acts, for the audit.
+        followed: Whether an engine of this process follows.
         plugged: Kinds of trigger that plugins offer.
     """
 
@@ -37,9 +39,12 @@ class Control:
         ledger: SqlLedger,
         clock: Clock,
         actor: str,
+        *,
+        followed: bool = False,
         plugged: TriggerFactories | None = None,
     ) -> None:
         self._plugged = plugged or {}
+        self._followed = followed
         self._ledger = ledger
         self._clock = clock
         self._actor = actor
@@ -84,6 +89,8 @@ class Control:
             catalogue.record(self._clock.now(), self._actor, action, task_id, *state)
 
         if before.paused is not paused:
+            if not (paused or self._followed or self.is_heard):
+                end_pause(self._ledger, before, self._clock.now(), self._ids, self._plugged)
             self._ledger.amend(work)
         return self.task(task_id)
 

@@ -188,9 +188,13 @@ def _seconds(value: float | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
 
 
-def _overlap(value: str | int) -> OverlapPolicy:
+def _overlap(value: str | int | dict[Any, int]) -> OverlapPolicy:
     if isinstance(value, int):
         return OverlapPolicy(Overlap.ALLOW, value)
+    if isinstance(value, dict):
+        ((word, bound),) = value.items()
+        queues = word == Overlap.QUEUE
+        return OverlapPolicy(Overlap(word), 1 if queues else bound, bound if queues else None)
     mode = Overlap(value)
     return OverlapPolicy(mode, None if mode is Overlap.ALLOW else 1)
 

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, Final
 from loggers import get_logger
 from manager.engine.engine import EngineState
 from manager.schemas.reading import HealthRead, PoolRead
-from manager.task.access import build_ledger
-from manager.task.assembly import build_drafter, build_engine
+from manager.task.assembly import build_drafter
 from manager.task.control import Control
 from manager.task.discovery import discover
 from manager.task.silence import Silence
 
 if TYPE_CHECKING:
     from configurations import Xcorecfg
-    from core.clock import Clock
     from core.registry import Registry
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead
+    from manager.task.assembly import Assembly
 
 _log = get_logger("taskrack")
 _STALLED: Final = timedelta(seconds=5)
@@ -31,15 +30,15 @@ class Session:
 
     Args:
         config: The settings.
-        clock: The time to go by.
+        assembly: What it stands on.
         host: The plugins to ask; ``None`` for none.
     """
 
-    def __init__(self, config: Xcorecfg, clock: Clock, host: PluginHost | None) -> None:
+    def __init__(self, config: Xcorecfg, assembly: Assembly, host: PluginHost | None) -> None:
         self._config = config
-        self._clock = clock
+        self._assembly = assembly
         self._host = host
-        self.ledger = build_ledger(config)
+        self.ledger = assembly.ledger(config)
 
     @property
     def is_running(self) -> bool:
@@ -53,16 +52,17 @@ class Session:
             LedgerError: the database cannot serve; its file is not touched.
         """
         self.ledger.open()
-        self.control = Control(self.ledger, self._clock, "python", registry.triggers)
+        self.control = Control(
+            self.ledger, self._assembly.clock, "python", followed=True, plugged=registry.triggers
+        )
         try:
             if self._host is not None:
                 discover(self._host, build_drafter(self._config, registry), registry)
                 self._host.register_tasks(manager)
-            self.engine = build_engine(
+            self.engine = self._assembly.engine(
                 self._config,
                 self.ledger,
                 registry,
-                clock=self._clock,
                 lifecycle=self._host or Silence(),
                 manager=manager,
             )
@@ -85,7 +85,7 @@ class Session:
             _log.warning("background_jobs_enabled is false: no timed occurrence will fire")
 
     def _ready(self, manager: object) -> None:
-        now = self._clock.now()
+        now = self._assembly.clock.now()
         rows = [_row(record) | {"loaded_at": now} for record in self.plugins()]
         self.ledger.amend(lambda catalogue: catalogue.note_plugins(rows))
         if self._host is not None:

@@ -35,7 +35,7 @@ class TaskManager(TaskView):
     Args:
         config: Settings, or where they are; looked for as the command line does where ``None``.
         plugins: Makes the plugins that are asked at each start; ``None`` for no discovery.
-        clock: The time to go by.
+        assembly: What it stands on, such as the clock; the machine's own where ``None``.
     """
 
     def add_task(
@@ -182,7 +182,7 @@ class TaskManager(TaskView):
                 return
             own_logging(self.config)
             host = None if self._plugins is None else self._plugins(self.config)
-            session = Session(self.config, self._clock, host)
+            session = Session(self.config, self._assembly, host)
             session.prepare(self._home.registry, self)
             self._session = session
             try:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any
 
-from core.clock import SystemClock
 from core.errors import StateError
 from manager.schemas.reading import HealthRead
+from manager.task.assembly import Assembly
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.sketch import sketched
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from configurations import Xcorecfg
-    from core.clock import Clock
     from core.run import RunState
     from manager.plugins import PluginHost
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
@@ -32,7 +31,7 @@ class TaskView:
     Args:
         config: Settings, or where they are; looked for as the command line does where ``None``.
         plugins: Makes the plugins that are asked at each start; ``None`` for no discovery.
-        clock: The time to go by.
+        assembly: What it stands on, such as the clock; the machine's own where ``None``.
     """
 
     def __init__(
@@ -40,11 +39,11 @@ class TaskView:
         config: Xcorecfg | str | Path | None = None,
         *,
         plugins: Callable[[Xcorecfg], PluginHost] | None = None,
-        clock: Clock | None = None,
+        assembly: Assembly | None = None,
     ) -> None:
         self._home = Home(config)
         self._plugins = plugins
-        self._clock = clock or SystemClock()
+        self._assembly = assembly or Assembly()
         self._life = threading.RLock()  # of starting, stopping and adding
         self._session: Session | None = None
 
@@ -110,7 +109,7 @@ class TaskView:
             DefinitionError: they make no schedule.
         """
         zone = timezone or self.config.timezone
-        start = self._clock.now() if after is None else after
+        start = self._assembly.clock.now() if after is None else after
         return preview(
             trigger,
             trigger_args,

@@ -102,7 +102,11 @@ def test_the_table_of_triggers_has_every_argument() -> None:
         ("States of a run", 1, Reason),
         ("States of a run", 2, Cause),
         ("Statuses of a task", 0, TaskState),
-        ("Overlap", 0, [*(f"'{mode}'" for mode in Overlap), "a number"]),
+        (
+            "Overlap",
+            0,
+            [*(f"'{mode}'" for mode in Overlap), '{"queue": n}', '{"allow": n}', "a number n"],
+        ),
         ("Catch-up", 0, [f"'{each}'" for each in CatchUp]),
     ],
 )

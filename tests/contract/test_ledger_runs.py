@@ -126,7 +126,7 @@ def test_an_occurrence_is_skipped_while_an_earlier_run_is_open(
     if state is RunState.RETRYING:
         ledger.transact(lambda tx: tx.end([ending(run, state)]))
     row = replace(due("a", NEXT), state=RunState.RUNNING, attempt=1, token=1, node="here")
-    fired = ledger.transact(lambda tx: tx.fire([firing("a", START, NEXT, row, skip_if_busy=True)]))
+    fired = ledger.transact(lambda tx: tx.fire([firing("a", START, NEXT, row, room=1)]))
     (skipped,) = fired.runs
     assert (skipped.state, skipped.reason) == (RunState.SKIPPED, Reason.OVERLAP)
     assert (skipped.attempt, skipped.token, skipped.node) == (0, 0, None)
@@ -136,7 +136,7 @@ def test_an_occurrence_is_skipped_while_an_earlier_run_is_open(
 def test_an_idle_task_is_not_skipped_by_what_it_missed(ledger: SqlLedger) -> None:
     """A MISSED row before the run is no earlier run."""
     missed = due("a", START + SECOND, state=RunState.MISSED, finished_at=NEXT)
-    both = firing("a", START, NEXT, missed, due("a", NEXT), skip_if_busy=True)
+    both = firing("a", START, NEXT, missed, due("a", NEXT), room=1)
     fired = ledger.transact(lambda tx: tx.fire([both]))
     assert [run.state for run in fired.runs] == [RunState.MISSED, RunState.PENDING]
 

@@ -64,7 +64,7 @@ def test_a_task_is_read_as_it_was_defined(ledger: SqlLedger) -> None:
     bind(ledger, task("a", waits, retry=policy, overlap=limit, timeout=90 * SECOND, tags=("x",)))
     (read,) = ledger.reading.tasks()
     assert (read.id, read.timeout, read.lane, read.tags) == ("a", 90.0, "loop", ("x",))
-    assert read.options["overlap"] == 3
+    assert read.options["overlap"] == {"allow": 3}
     assert read.options["retry"]["backoff"] == [1.0, 5.0]
     assert read.options["retry"]["never_on"] == ["A"]
 

@@ -31,6 +31,7 @@ from tests.engine_tools import (
     StillTimetable,
     due,
     firing,
+    node,
     nothing,
     run_of,
     task,
@@ -589,13 +590,30 @@ def test_runs_of_tasks_of_other_nodes_are_left_alone(lab: Lab) -> None:
     assert lab.ledger.reading.open_counts() == (100, 1)
 
 
+@pytest.mark.parametrize("step", [HOUR, -HOUR], ids=["ahead", "back"])
+def test_no_lease_is_judged_by_a_clock_that_was_just_set(lab: Lab, step: timedelta) -> None:
+    """Who lives has a lease's time to renew its own; who does not renew it is dead then."""
+    lab.start(task("report"))
+    lab.ledger.join(node("other"), lab.clock.now(), lab.clock.now() + 15 * SECOND)
+    held = due("report", START - HOUR, state=RunState.RUNNING, node="other", token=1, attempt=1)
+    lab.ledger.transact(lambda tx: tx.insert(held))
+    lab.clock.wall += step
+    for _ in range(14):
+        lab.sleep(SECOND)
+    assert run(lab, held.id).state is RunState.RUNNING
+    if step > timedelta(0):
+        for _ in range(6):
+            lab.sleep(SECOND)
+        assert run(lab, held.id).crashes == 1
+
+
 def test_a_draining_engine_pauses_between_its_turns(lab: Lab) -> None:
     """What is due and may not start any more makes no busy loop."""
     lab.start(task("report"))
     lab.clock.advance(HOUR)
-    assert lab.engine._pause() <= timedelta(0)
+    assert lab.engine.rest() == timedelta(0)
     lab.engine.state = EngineState.DRAINING
-    assert lab.engine._pause() > timedelta(0)
+    assert lab.engine.rest() is None
 
 
 def test_an_engine_starts_once(lab: Lab) -> None:

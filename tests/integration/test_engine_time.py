@@ -207,12 +207,27 @@ def test_allow_lets_any_number_run_at_once(lab: Lab) -> None:
     assert lab.states("report") == [RunState.RUNNING] * 3
 
 
-def test_a_number_lets_so_many_run_at_once(lab: Lab) -> None:
-    """Of four occurrences two run and two wait."""
+def test_a_bound_lets_so_many_run_at_once(lab: Lab) -> None:
+    """Of four occurrences two run, and two are recorded as skipped."""
     lab.start(task("report", overlap=OverlapPolicy(Overlap.ALLOW, 2)))
     for _ in range(4):
         lab.sleep(HOUR)
-    assert sorted(lab.states("report")) == [RunState.PENDING] * 2 + [RunState.RUNNING] * 2
+    assert lab.states("report") == [RunState.RUNNING] * 2 + [RunState.SKIPPED] * 2
+    assert {run.reason for run in lab.runs("report")[2:]} == {Reason.OVERLAP}
+    lab.play()
+    lab.sleep(HOUR)
+    assert lab.states("report")[-1] is RunState.RUNNING
+
+
+def test_a_bounded_queue_lets_so_many_wait(lab: Lab) -> None:
+    """Of four occurrences one runs, one waits, and two are recorded as skipped."""
+    lab.start(task("report", overlap=OverlapPolicy(Overlap.QUEUE, 1, waiting=1)))
+    for _ in range(4):
+        lab.sleep(HOUR)
+    expected = [RunState.RUNNING, RunState.PENDING, RunState.SKIPPED, RunState.SKIPPED]
+    assert lab.states("report") == expected
+    lab.play()
+    assert lab.states("report")[:2] == [RunState.COMPLETED] * 2
 
 
 def test_replace_ends_the_first_and_starts_the_second(lab: Lab) -> None:

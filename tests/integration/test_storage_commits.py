@@ -18,6 +18,7 @@ from sqlalchemy import event
 from core.errors import LedgerError
 from manager.storage import Database, SqlLedger
 from manager.storage.migration import REVISIONS, SCRIPTS, VERSION_TABLE
+from manager.storage.prepared import driver_of
 from manager.storage.tables import metadata
 from tests.engine_tools import HOUR, START, due, firing, run_of, task, wish
 
@@ -204,19 +205,17 @@ def indexes(connection: Connection) -> dict[str, str]:
 def explained(ledger: SqlLedger) -> Iterator[dict[str, str]]:
     """Collect the plan of every SELECT and UPDATE on runs and tasks inside the block."""
     found: dict[str, str] = {}
-    engine = ledger._database._writers
-    assert engine is not None
-
-    def explain(*event_of: Any) -> None:  # noqa: ANN401 - connection, cursor, text, values, ...
-        link, _cursor, text, values, _context, many = event_of
-        if text.startswith(("SELECT", "UPDATE")) and not many:
-            raw = link.connection.dbapi_connection
-            rows = raw.execute(f"EXPLAIN QUERY PLAN {text}", values).fetchall()
-            found[text] = " | ".join(row[3] for row in rows)
-
-    event.listen(engine, "before_cursor_execute", explain)
+    said: list[str] = []
+    writer = ledger._database._writer
+    assert writer is not None
+    raw = driver_of(writer)
+    raw.set_trace_callback(said.append)
     yield found
-    event.remove(engine, "before_cursor_execute", explain)
+    raw.set_trace_callback(None)
+    for text in said:
+        if text.startswith(("SELECT", "UPDATE")):
+            rows = raw.execute(f"EXPLAIN QUERY PLAN {text}").fetchall()
+            found[text] = " | ".join(row[3] for row in rows)
 
 
 def test_no_hot_query_scans_the_history() -> None:
@@ -226,7 +225,7 @@ def test_no_hot_query_scans_the_history() -> None:
     ledger.bind([(task(name), START + HOUR) for name in "abc"], "here", START)
     ledger.transact(lambda tx: [tx.insert(run_of(name)) for name in "abc" * 5])
     limited = wish(4, foreign=["c"], limit_of=lambda _task_id: 2)
-    skipping = firing("a", START, START + HOUR, due("a", START + HOUR), skip_if_busy=True)
+    skipping = firing("a", START, START + HOUR, due("a", START + HOUR), room=1)
 
     with explained(ledger) as found:
         ledger.transact(lambda tx: tx.claim(limited))
@@ -257,3 +256,15 @@ def test_no_hot_query_scans_the_history() -> None:
         assert used, words
         assert all(index in plan for plan in used), (words, used)
     ledger.close()
+
+
+def test_echo_logs_every_statement_with_its_values(caplog: pytest.LogCaptureFixture) -> None:
+    """The frequent ones too, which go to the driver as they are."""
+    caplog.set_level("INFO")
+    ledger = SqlLedger(Database("sqlite://", echo=True))
+    ledger.open()
+    ledger.transact(lambda tx: tx.insert(run_of("echoed")))
+    ledger.close()
+    inserts = [each for each in caplog.messages if each.startswith("INSERT INTO runs")]
+    assert len(inserts) == 1
+    assert "'echoed'" in inserts[0]

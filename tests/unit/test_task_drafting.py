@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
+from core.errors import DefinitionError
+from core.policy import Overlap, OverlapPolicy
 from manager.task.drafting import Drafter
+
+HOURLY: dict[str, Any] = {
+    "id": "sync",
+    "func": print,
+    "trigger": "interval",
+    "trigger_args": {"hours": 1},
+}
 
 
 @pytest.mark.parametrize(
@@ -22,12 +31,38 @@ from manager.task.drafting import Drafter
 )
 def test_a_longer_pause_that_was_written_out_holds(retry: dict[str, Any], longest: int) -> None:
     """The default cap of a minute is a default; a cap that was written is a cap."""
-    data = {
-        "id": "sync",
-        "func": print,
-        "trigger": "interval",
-        "trigger_args": {"hours": 1},
-        "retry": retry,
-    }
-    definition, _ = Drafter().draft(data, plugin="p", source="p.py")
+    definition, _ = Drafter().draft(HOURLY | {"retry": retry}, plugin="p", source="p.py")
     assert definition.retry.delay_before(20) == timedelta(seconds=longest)
+
+
+@pytest.mark.parametrize(
+    ("overlap", "policy", "room"),
+    [
+        ("skip", OverlapPolicy(Overlap.SKIP, 1), 1),
+        ("queue", OverlapPolicy(Overlap.QUEUE, 1), None),
+        ("replace", OverlapPolicy(Overlap.REPLACE, 1), None),
+        ("allow", OverlapPolicy(Overlap.ALLOW, None), None),
+        (3, OverlapPolicy(Overlap.ALLOW, 3), 3),
+        ({"allow": 3}, OverlapPolicy(Overlap.ALLOW, 3), 3),
+        ({"queue": 3}, OverlapPolicy(Overlap.QUEUE, 1, waiting=3), 4),
+    ],
+    ids=["skip", "queue", "replace", "allow", "number", "bounded-allow", "bounded-queue"],
+)
+def test_overlap_is_read_as_documented(
+    overlap: object, policy: OverlapPolicy, room: int | None
+) -> None:
+    """A number is short for a bounded allow; what has no room is skipped."""
+    definition, _ = Drafter().draft(HOURLY | {"overlap": overlap}, plugin="p", source="p.py")
+    assert definition.overlap == policy
+    assert definition.overlap.room == room
+
+
+@pytest.mark.parametrize(
+    "overlap",
+    [{"allow": 0}, {"queue": True}, {"skip": 1}, {"queue": 1, "allow": 1}, {}, "wait", 0],
+    ids=["none", "flag", "unbounded", "two", "empty", "unknown", "zero"],
+)
+def test_an_overlap_that_is_none_of_these_is_named(overlap: object) -> None:
+    """The message names every form."""
+    with pytest.raises(DefinitionError, match=r"overlap: expected 'skip'.*or \{'allow': 3\}"):
+        Drafter().draft(HOURLY | {"overlap": overlap}, plugin="p", source="p.py")
