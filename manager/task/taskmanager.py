@@ -11,7 +11,7 @@ from core.errors import StateError
 from loggers import get_logger
 from manager.schemas.reading import HealthRead
 from manager.schemas.updating import parse_update
-from manager.task.assembly import Assembly, build_drafter, own_logging
+from manager.task.assembly import Assembly, build_drafter
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.session import Session
@@ -250,7 +250,7 @@ class TaskManager:
             if self._session is not None:
                 _log.warning("start() was called again; the container runs already")
                 return
-            own_logging(self.config)
+            self._assembly.logging(self.config)
             host = None if self._plugins is None else self._plugins(self.config)
             session = Session(self.config, self._assembly, host)
             session.prepare(self._home.registry, self)
