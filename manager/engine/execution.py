@@ -6,7 +6,7 @@ import queue
 import random
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from core.records import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
@@ -179,7 +179,7 @@ class Execution:
 
     def _ending(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
         run, attempt = live.run, None
-        ended = replace(self._ended(live, outcome), finished_at=now)
+        ended = replace(run, finished_at=now, **self._end(live, outcome))
         if ended.state is RunState.FAILED and self._may_retry(live, outcome):
             pause = live.definition.retry.pause_before(run.failures + 1, self._draw)
             ended = replace(ended, state=RunState.RETRYING, not_before=now + pause)
@@ -189,25 +189,25 @@ class Execution:
             ended = replace(ended, finished_at=None)
         return Ending(run=ended, token=run.token, attempt=attempt)
 
-    def _ended(self, live: LiveRun, outcome: Outcome) -> Run:
-        run, error = live.run, outcome.error
+    def _end(self, live: LiveRun, outcome: Outcome) -> dict[str, Any]:
+        """Return what is new about the run of an attempt that ended."""
+        error = outcome.error
         if outcome.state is RunState.COMPLETED and live.stopped is not Reason.TIMEOUT:
             result = None if outcome.value is None else json_form(outcome.value)
-            return replace(run, state=RunState.COMPLETED, result=result)
+            return {"state": RunState.COMPLETED, "result": result}
         if live.stopped is Reason.TIMEOUT:
             text = _timeout_text(live.definition)
-            return replace(run, state=RunState.FAILED, reason=Reason.TIMEOUT, error=text)
+            return {"state": RunState.FAILED, "reason": Reason.TIMEOUT, "error": text}
         if live.stopped in STOPPED_BY_US:
-            return replace(run, state=RunState.CANCELLED, reason=live.stopped)
+            return {"state": RunState.CANCELLED, "reason": live.stopped}
         if error is None:
-            return replace(run, state=RunState.FAILED, reason=outcome.reason)
-        return replace(
-            run,
-            state=RunState.FAILED,
-            reason=outcome.reason or Reason.EXCEPTION,
-            error=error_text(error),
-            traceback=traceback_text(error),
-        )
+            return {"state": RunState.FAILED, "reason": outcome.reason}
+        return {
+            "state": RunState.FAILED,
+            "reason": outcome.reason or Reason.EXCEPTION,
+            "error": error_text(error),
+            "traceback": traceback_text(error),
+        }
 
     def _may_retry(self, live: LiveRun, outcome: Outcome) -> bool:
         if not self._settings.automatic or live.run.failures > live.definition.max_retries:

@@ -52,6 +52,32 @@ def build_settings(config: Xcorecfg) -> EngineSettings:
     )
 
 
+def own_logging(config: Xcorecfg, *, force: bool = False) -> None:
+    """Set up the log of *config* unless the application has set up its own.
+
+    What the configuration leaves at its default is left to ``LOG_LEVEL`` and ``LOG_FILE``.
+    """
+    if is_configured_by_application() and not force:
+        return
+    section, origins = config.loggers, config.describe()
+    defaulted = {key for key, setting in origins.items() if setting.origin == "default"}
+    level: str | None = section.log_level or config.log_level
+    if config.debug:
+        level = "DEBUG"
+    elif {"log_level", "loggers.log_level"} <= defaulted:
+        level = None
+    file: str | None = str(config.resolve(section.log_file)) if section.enable_file else ""
+    if "loggers.log_file" in defaulted and os.environ.get("LOG_FILE"):
+        file = None
+    setup_logging(
+        level,
+        file,
+        section.max_bytes,
+        section.backup_count,
+        enable_colors=section.enable_colors,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assembly:
     """What a container stands on: the machine's own unless others are given.
@@ -65,6 +91,7 @@ class Assembly:
         node: Which process it is; this one where ``None``.
         draw: Draws the pauses of retries.
         threaded: Whether the engine has a thread; else the caller takes its turns.
+        logging: Sees to it that what is logged goes somewhere.
     """
 
     clock: Clock = field(default_factory=SystemClock)
@@ -75,6 +102,7 @@ class Assembly:
     node: Node | None = None
     draw: random.Random | None = None
     threaded: bool = True
+    logging: Callable[[Xcorecfg], object] = own_logging
 
     def engine(
         self,
@@ -100,29 +128,3 @@ class Assembly:
             draw=self.draw,
             threaded=self.threaded,
         )
-
-
-def own_logging(config: Xcorecfg, *, force: bool = False) -> None:
-    """Set up the log of *config* unless the application has set up its own.
-
-    What the configuration leaves at its default is left to ``LOG_LEVEL`` and ``LOG_FILE``.
-    """
-    if is_configured_by_application() and not force:
-        return
-    section, origins = config.loggers, config.describe()
-    defaulted = {key for key, setting in origins.items() if setting.origin == "default"}
-    level: str | None = section.log_level or config.log_level
-    if config.debug:
-        level = "DEBUG"
-    elif {"log_level", "loggers.log_level"} <= defaulted:
-        level = None
-    file: str | None = str(config.resolve(section.log_file)) if section.enable_file else ""
-    if "loggers.log_file" in defaulted and os.environ.get("LOG_FILE"):
-        file = None
-    setup_logging(
-        level,
-        file,
-        section.max_bytes,
-        section.backup_count,
-        enable_colors=section.enable_colors,
-    )

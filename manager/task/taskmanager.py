@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loggers import get_logger
 from manager.schemas.updating import parse_update
-from manager.task.assembly import build_drafter, own_logging
+from manager.task.assembly import build_drafter
 from manager.task.session import Session
 from manager.task.sketch import sketched
 from manager.task.viewing import TaskView
@@ -180,7 +180,7 @@ class TaskManager(TaskView):
             if self._session is not None:
                 _log.warning("start() was called again; the container runs already")
                 return
-            own_logging(self.config)
+            self._assembly.logging(self.config)
             host = None if self._plugins is None else self._plugins(self.config)
             session = Session(self.config, self._assembly, host)
             session.prepare(self._home.registry, self)

@@ -33,7 +33,6 @@ Span = timedelta | datetime | str
 _EVERY: Final = 1_000_000_000
 _DEFAULTS: Final[Mapping[str, Any]] = {
     "manager": {"max_tasks": 100_000},
-    "loggers": {"enable_file": False},
 }
 
 

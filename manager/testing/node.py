@@ -80,6 +80,7 @@ class LabNode:
             node=identity,
             draw=bench.draw,
             threaded=False,
+            logging=_left_alone,
         )
         sources = bench.sources
         host = None if sources is None else sources.host
@@ -159,6 +160,10 @@ class LabNode:
 
     def _executors(self, _config: Xcorecfg) -> Sequence[Executor]:
         return () if self._calls is None else self._calls
+
+
+def _left_alone(_config: Xcorecfg) -> None:
+    """Set up no log: what is logged goes to where the test listens."""
 
 
 def _settings(config: Xcorecfg) -> EngineSettings:

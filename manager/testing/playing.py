@@ -68,10 +68,9 @@ class Player:
         happened = False
         for _ in range(_ROUNDS):
             acted = [node.turn(forced=forced) for node in list(self.nodes)]
-            forced = False
-            if not any(acted) and not self._is_due():
+            happened, forced = happened or any(acted), False
+            if not self._is_due():
                 break
-            happened = True
         else:
             text = (
                 f"the engine took {_ROUNDS} turns at {self._clock.now()} and has not come to rest"

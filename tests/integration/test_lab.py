@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from core.errors import TaskLimitError
 from core.run import Cause, Reason, RunState
 from manager import current_run
 from manager.testing import Lab
@@ -232,6 +233,20 @@ def test_settings_are_as_in_config_json() -> None:
         run = lab.fire("t")
         assert (run.reason, run.attempt) == (Reason.TIMEOUT, 1)
         assert str(lab.now.tzinfo) == "Asia/Tokyo"
+
+
+def test_settings_may_be_those_of_a_config_json(tmp_path: Path) -> None:
+    """All but the ledger's place, which is the lab's own."""
+    file = tmp_path / "config.json"
+    text = '{"timezone": "Asia/Tokyo", "manager": {"max_task_retries": 0, "max_tasks": 1}}'
+    file.write_text(text, encoding="utf-8")
+    with Lab(config=file) as lab:
+        lab.define("t", trigger="cron", trigger_args={"hour": 9})
+        with pytest.raises(TaskLimitError):
+            lab.define("u")
+        lab.advance("1 day")
+        lab.assert_ran("t", at=["2026-01-01 09:00"])
+    assert [each.name for each in tmp_path.iterdir()] == ["config.json"]
 
 
 def test_a_failed_assertion_tells_what_did_happen(lab: Lab) -> None:
