@@ -201,9 +201,11 @@ class Cycle:
         return None if limit is None else limit - self._leaked()[task_id]
 
     def _leaked(self) -> Counter[str]:
-        return Counter(
-            task_id for pool in self._executors.values() for task_id in pool.figures().leaked
-        )
+        found: Counter[str] = Counter()
+        for executor in self._executors.values():
+            for task_id in executor.figures().leaked:
+                found[task_id] += 1
+        return found
 
     def _put_back(self, due: list[LiveTask]) -> None:
         for task in due:
@@ -213,7 +215,6 @@ class Cycle:
         self._backlog |= turn.lanes - turn.drained
         self._blocked |= turn.blocked
         self._beaten |= turn.beaten
-        begun = Counter(run.task_id for run in turn.fired if not run.state.is_final)
         for firing in turn.firings:
             task = self._book.get(firing.task_id)
             if firing.task_id in turn.beaten:
@@ -221,7 +222,9 @@ class Cycle:
             if task is not None and task.cursor == firing.since:
                 task.cursor, task.next_run = firing.cursor, firing.next_run
                 if firing.left is not None:
-                    task.fired += begun[firing.task_id]
+                    task.fired += sum(
+                        run.task_id == task.id and not run.state.is_final for run in turn.fired
+                    )
                     task.next_run = task.next_run if task.left else None
                 self._book.retime(task)
         for ending in turn.endings:

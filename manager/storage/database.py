@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("taskrack.sql")
 _MAGIC: Final = b"SQLite format 3\x00"
+_FAULTS: Final = (SQLAlchemyError, sqlite3.Error)
 _BUSY_MS: Final = 5_000
 _SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
 
@@ -86,7 +87,7 @@ class Database:
             _inspect(self.path, self.label)
         try:
             self._connect()
-        except SQLAlchemyError as error:
+        except _FAULTS as error:
             self.close()
             raise LedgerError(self.label, explained(error)) from error
         except BaseException:
@@ -140,7 +141,7 @@ class Database:
         try:
             with self._memory_lock, self._writer.begin():
                 yield self._writer
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except _FAULTS as error:
             raise LedgerError(self.label, explained(error)) from error
 
     @contextmanager
@@ -159,7 +160,7 @@ class Database:
             else:
                 with self._readers.connect() as connection:
                     yield connection
-        except SQLAlchemyError as error:
+        except _FAULTS as error:
             raise LedgerError(self.label, explained(error)) from error
 
     def _engine(self, *, writes: bool) -> Engine:
@@ -186,7 +187,7 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:
-            connection.exec_driver_sql(begin)
+            driver_of(connection).execute(begin)
 
         return engine
 

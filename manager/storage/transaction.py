@@ -159,6 +159,8 @@ class SqlTransaction:
     def _count_fired(self, won: Sequence[Firing], rows: Sequence[Run]) -> None:
         """Count what schedules with a most have started, and end those that reached it."""
         limited = {each.task_id: each.left for each in won if each.left is not None}
+        if not limited:
+            return
         begun = Counter(
             row.task_id for row in rows if row.task_id in limited and not row.state.is_final
         )
