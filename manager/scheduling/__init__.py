@@ -1,5 +1,6 @@
 """When tasks are due: triggers, and the timers that call back."""
 
+from manager.scheduling.clockchanges import Affected, affected, clock_changes
 from manager.scheduling.exclusiontext import checked_exclusions
 from manager.scheduling.simple import EPOCH, instant_of
 from manager.scheduling.timetable import ApsTimetable
@@ -8,9 +9,12 @@ from manager.scheduling.triggers import KINDS, build_trigger, checked_arguments
 __all__ = [
     "EPOCH",
     "KINDS",
+    "Affected",
     "ApsTimetable",
+    "affected",
     "build_trigger",
     "checked_arguments",
     "checked_exclusions",
+    "clock_changes",
     "instant_of",
 ]

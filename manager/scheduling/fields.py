@@ -47,19 +47,24 @@ def pattern_of(fields: Mapping[str, Any]) -> Pattern:
     cron = CronTrigger(**fields, timezone=UTC)
     by_name = {field.name: field for field in cron.fields}
     fine = [by_name[name] for name in ("hour", "minute", "second")]
-    hours, minutes, seconds = (_values(field, field.name) for field in fine)
+    hours, minutes, seconds = (_values(field.name, str(field)) for field in fine)
     return Pattern(
         hours=hours,
         minutes=minutes,
         seconds=seconds,
-        months=frozenset(_values(by_name["month"], "month")),
+        months=frozenset(_values("month", str(by_name["month"]))),
         years=_years(by_name["year"]),
         day=_day_test([by_name[name] for name in _DAYS if str(by_name[name]) != "*"]),
         repeats=any(str(field).startswith("*") for field in fine),
     )
 
 
-def _values(field: Any, name: str) -> tuple[int, ...]:  # noqa: ANN401 - the library has no types
+@lru_cache(4096)
+def _values(name: str, text: str) -> tuple[int, ...]:
+    """Return the values that an expression names; many tasks share one."""
+    (field,) = (
+        each for each in CronTrigger(**{name: text}, timezone=UTC).fields if each.name == name
+    )
     low, high = field.get_min(_LONG), field.get_max(_LONG)
     return tuple(value for value in range(low, high + 1) if _matches(field, _MOMENTS[name](value)))
 

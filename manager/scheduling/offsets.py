@@ -31,18 +31,24 @@ def stretches(zone: ZoneInfo, day: date) -> list[tuple[datetime, datetime, timed
     """Return the stretches of constant offset in which *zone* shows *day*, as instants."""
     midnight = midnight_of(day)
     low, high = midnight - REACH, midnight + ONE_DAY + REACH
-    cuts, moment = [low], low
-    while moment < high:
-        following = min(moment + _HOUR, high)
-        if offset_of(zone, moment) != offset_of(zone, following):
-            cuts.append(_cut(zone, moment, following))
-        moment = following
+    cuts = [low, *settings_of(zone, low, high)]
     found = []
     for start, end in zip(cuts, [*cuts[1:], high], strict=True):
         offset = offset_of(zone, start)
         first, last = max(start, midnight - offset), min(end, midnight + ONE_DAY - offset)
         if first < last:
             found.append((first, last, offset))
+    return found
+
+
+def settings_of(zone: ZoneInfo, low: datetime, high: datetime) -> list[datetime]:
+    """Return the instants between *low* and *high* at which *zone* sets its clock, ascending."""
+    found, moment = [], low
+    while moment < high:
+        following = min(moment + _HOUR, high)
+        if offset_of(zone, moment) != offset_of(zone, following):
+            found.append(_cut(zone, moment, following))
+        moment = following
     return found
 
 

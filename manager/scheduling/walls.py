@@ -149,6 +149,21 @@ class WallTrigger:
         self._zone = zone
         self._dst = dst
         self._odd = lru_cache(64)(self._odd_windows)
+        self._from_midnight = lru_cache(1440)(self._seconds_of)  # the minutes of a day
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The zone whose clocks it reads."""
+        return self._zone
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether each local time is meant once, where a wildcard means all that show it."""
+        return not self._pattern.repeats
+
+    def elsewhere(self, zone: ZoneInfo) -> WallTrigger:
+        """Return the instants at which *zone* shows the same local times."""
+        return WallTrigger(self._pattern, zone, self._dst)
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence later than *instant*."""
@@ -190,13 +205,16 @@ class WallTrigger:
             for window in self._windows(day):
                 low, high = self._reached(window, after), self._reached(window, until)
                 for number in range(low, high):
-                    yield window.base + timedelta(seconds=self._pattern.nth(number))
+                    yield window.base + self._from_midnight(number)
 
     def meeting(self, other: WallTrigger) -> WallTrigger | None:
         """Return what is due when both are, where patterns alone can say: both of wildcards."""
         alike = self._zone.key == other._zone.key
         pattern = self._pattern.meeting(other._pattern)
         return WallTrigger(pattern, self._zone) if alike and pattern.repeats else None
+
+    def _seconds_of(self, number: int) -> timedelta:
+        return timedelta(seconds=self._pattern.nth(number))
 
     def _reached(self, window: _Window, instant: datetime) -> int:
         """Return the number of the first local time of *window* that is later than *instant*."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 from core.clock import SystemClock
 from core.errors import StateError
 from manager.schemas.reading import HealthRead
+from manager.task.foretelling import forecast_of, sketched_forecast
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.sketch import sketched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
     from core.clock import Clock
     from core.run import RunState
     from manager.plugins import PluginHost
+    from manager.schemas.foretelling import Forecast
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
     from manager.storage import SqlLedger
+    from manager.task.foretelling import Wish
     from manager.task.session import Session
 
 
@@ -120,6 +123,31 @@ class TaskView:
             plugged=self._home.registry.triggers,
             **options,
         )
+
+    def forecast(
+        self,
+        *,
+        days: float = 7,
+        start: datetime | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> Forecast:
+        """Return every run that is due in the *days* after *start* or now.
+
+        Args:
+            days: May be a fraction.
+            start: An aware instant.
+            tasks: Only these; all where ``None``.
+
+        Raises:
+            UnknownTaskError: one of *tasks* is not known.
+            ValueError: *start* and *days* make no span.
+        """
+        registry, now = self._home.registry, self._clock.now()
+        wish: Wish = {"days": days, "start": start, "tasks": tasks}
+        if self._session is None:
+            return sketched_forecast(registry, self.config, now, **wish)
+        reading = self._session.ledger.reading
+        return forecast_of(reading, self.config, now, plugged=registry.triggers, **wish)
 
     def health(self) -> HealthRead:
         """Return how the container is."""
