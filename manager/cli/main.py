@@ -17,7 +17,7 @@ from core.errors import (
     UnknownRunError,
     UnknownTaskError,
 )
-from manager.cli import config, control, looking, planning, project, running
+from manager.cli import config, control, foretelling, looking, planning, project, running
 
 # The base of all that typer raises for a wrong call; where it lives differs between releases.
 WrongCall: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[2]
@@ -42,6 +42,8 @@ app.command("run-now")(control.run_now)
 app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("preview")(planning.preview)
+app.command("forecast")(foretelling.forecast)
+app.command("explain")(foretelling.explain)
 app.command("init")(project.init)
 app.command("version")(project.version)
 app.add_typer(config.app, name="config", help="Show settings and their schema.")

@@ -140,13 +140,14 @@ def look_ahead(
     *,
     plugged: TriggerFactories | None = None,
     places: Mapping[str, int] | None = None,
+    task_id: str | None = None,
 ) -> Outlook:
-    """Return the outlook that a ledger gives at *now*."""
-    standings = reading.evidence.standings()
+    """Return the outlook that a ledger gives at *now*, on all tasks or on one."""
+    standings = reading.evidence.standings(task_id)
     alive = reading.liveness()
     tasks = {
         task.id: planned_of(task, standings[task.id])
-        for task in reading.tasks()
+        for task in reading.tasks(task_id)
         if task.id in standings
     }
     return Outlook(
@@ -158,6 +159,13 @@ def look_ahead(
         heard=reading.is_heard(now),
         places=places or {},
     )
+
+
+def schedule_words(planned: Planned) -> str:
+    """Return the schedule of a task in words."""
+    task = planned.task
+    told = ", ".join(f"{name}={value}" for name, value in task.trigger_args.items())
+    return f"{task.trigger} with {told or 'no arguments'}, {task.timezone}"
 
 
 def planned_of(task: TaskRead, standing: Standing) -> Planned:

@@ -1,6 +1,6 @@
 """When tasks are due: triggers, and the timers that call back."""
 
-from manager.scheduling.clockchanges import Affected, affected, clock_changes
+from manager.scheduling.clockchanges import Affected, ClockChange, affected, clock_changes
 from manager.scheduling.exclusiontext import checked_exclusions
 from manager.scheduling.simple import EPOCH, instant_of
 from manager.scheduling.timetable import ApsTimetable
@@ -11,6 +11,7 @@ __all__ = [
     "KINDS",
     "Affected",
     "ApsTimetable",
+    "ClockChange",
     "affected",
     "build_trigger",
     "checked_arguments",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
-from manager.foresight import Foreteller, Outlook, Planned, look_ahead, span_of
+from manager.foresight import Explainer, Foreteller, Outlook, Planned, look_ahead, span_of
 from manager.task.sketch import sketched
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from configurations import Xcorecfg
     from core.registry import Registry
     from core.trigger import TriggerFactories
-    from manager.schemas.foretelling import Forecast
+    from manager.schemas.foretelling import Explanation, Forecast
     from manager.storage.reading import Reading
 
 LOOP_PLACES: Final = 1_000
@@ -34,22 +34,43 @@ class Wish(TypedDict):
 
 
 def forecast_of(
-    reading: Reading,
+    reading: Reading | None,
     config: Xcorecfg,
     now: datetime,
     *,
     plugged: TriggerFactories | None = None,
     **wish: Unpack[Wish],
 ) -> Forecast:
-    """Return the forecast of a ledger.
+    """Return the forecast of a ledger; an empty one where there is none.
 
     Raises:
         UnknownTaskError: one of the tasks is not known.
         ValueError: they make no span.
     """
     span = span_of(wish["start"], wish["days"], now)
+    if reading is None:
+        return Foreteller(Outlook(now, {}), _nothing).forecast(*span)
     outlook = look_ahead(reading, now, plugged=plugged, places=places_of(config))
     return Foreteller(outlook, reading.evidence.durations).forecast(*span, wish["tasks"])
+
+
+def explanation_of(
+    reading: Reading,
+    config: Xcorecfg,
+    now: datetime,
+    task_id: str,
+    at: datetime | str | None,
+    *,
+    plugged: TriggerFactories | None = None,
+) -> Explanation:
+    """Return why a task ran at *at*, did not, or will.
+
+    Raises:
+        UnknownTaskError: there is no such task.
+        ValueError: *at* is no time.
+    """
+    outlook = look_ahead(reading, now, plugged=plugged, places=places_of(config), task_id=task_id)
+    return Explainer(reading, outlook, task_id, at).explain()
 
 
 def sketched_forecast(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from core.clock import SystemClock
 from core.errors import StateError
 from manager.schemas.reading import HealthRead
-from manager.task.foretelling import forecast_of, sketched_forecast
+from manager.task.foretelling import explanation_of, forecast_of, sketched_forecast
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.sketch import sketched
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from core.clock import Clock
     from core.run import RunState
     from manager.plugins import PluginHost
-    from manager.schemas.foretelling import Forecast
+    from manager.schemas.foretelling import Explanation, Forecast
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
     from manager.storage import SqlLedger
     from manager.task.foretelling import Wish
@@ -148,6 +148,23 @@ class TaskView:
             return sketched_forecast(registry, self.config, now, **wish)
         reading = self._session.ledger.reading
         return forecast_of(reading, self.config, now, plugged=registry.triggers, **wish)
+
+    def explain(self, task_id: str, at: datetime | str | None = None) -> Explanation:
+        """Return why a task ran at *at*, did not, or will.
+
+        Args:
+            task_id: Which task.
+            at: An instant, or local time of the task's zone such as ``"2026-10-25 02:30"``, or
+                ``"02:30"`` of today; now where ``None``.
+
+        Raises:
+            StateError: the container is not started.
+            UnknownTaskError: there is no such task.
+            ValueError: *at* is no time.
+        """
+        reading, plugged = self.ledger.reading, self._home.registry.triggers
+        now = self._clock.now()
+        return explanation_of(reading, self.config, now, task_id, at, plugged=plugged)
 
     def health(self) -> HealthRead:
         """Return how the container is."""
