@@ -67,7 +67,8 @@ def asked_of(at: datetime | str | None, zone: ZoneInfo, now: datetime) -> Asked:
 def _parsed(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     stripped = text.strip()
     if _CLOCK.fullmatch(stripped):
-        stripped = f"{now.astimezone(zone):%Y-%m-%d} {stripped.rjust(5, '0')}"
+        padded = stripped if stripped[1] != ":" else f"0{stripped}"
+        stripped = f"{now.astimezone(zone):%Y-%m-%d} {padded}"
     try:
         return datetime.fromisoformat(stripped)
     except ValueError:

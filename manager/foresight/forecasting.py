@@ -51,6 +51,8 @@ class Foreteller:
             UnknownTaskError: one of *task_ids* is no task; the nearest id is named.
         """
         chosen = self._chosen(task_ids)
+        if chosen and not self._outlook.heard:
+            self._notes.append("no container is running; one must run for these to start")
         was_on = gc.isenabled()
         gc.disable()  # a quarter of a million runs hold no cycle
         try:

@@ -50,17 +50,18 @@ def left_out(outlook: Outlook, planned: Planned) -> str | None:
 def standing(outlook: Outlook, planned: Planned) -> list[str]:
     """Return what a task has to make up, and that it runs at starts too."""
     found: list[str] = []
-    if outlook.now > planned.cursor:
-        trigger = outlook.trigger(planned)
-        decision = decide(trigger, planned.cursor, outlook.now, planned.catch_up, planned.grace)
+    if outlook.now > planned.cursor and not outlook.heard:
+        decision = decide(
+            outlook.trigger(planned), planned.cursor, outlook.now, planned.catch_up, planned.grace
+        )
         made, dropped = len(decision.fire), decision.missed
         if made or dropped:
             found.append(
                 f"{planned.id} is behind by {_many(made + dropped, 'occurrence')}: with catch_up "
                 f"'{planned.catch_up}', {made} of them would be made up now"
             )
-        elif trigger.next_after(outlook.now) is None:
-            found.append(f"{planned.id} is finished: no occurrence is left")
+    if outlook.trigger(planned).next_after(outlook.now) is None:
+        found.append(f"{planned.id} is finished: no occurrence is left")
     if planned.task.options.get("run_on_start"):
         found.append(f"{planned.id} also runs at each start of a container (run_on_start)")
     return found
