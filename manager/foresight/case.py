@@ -11,9 +11,11 @@ from manager.foresight.planned import schedule_words
 from manager.schemas.foretelling import Explanation
 
 if TYPE_CHECKING:
+    from core.run import RunState
     from core.trigger import Trigger
     from manager.foresight.asking import Asked
     from manager.foresight.planned import Outlook, Planned
+    from manager.schemas.foretelling import Fate
     from manager.schemas.reading import RunRead
     from manager.storage.evidence import Evidence
     from manager.storage.reading import Reading
@@ -54,7 +56,11 @@ class Case:
         return self.reading.evidence
 
     def said(
-        self, outcome: str, verdict: str, *because: str, runs: list[RunRead] | None = None
+        self,
+        outcome: RunState | Fate,
+        verdict: str,
+        *because: str,
+        runs: list[RunRead] | None = None,
     ) -> Explanation:
         """Return the answer."""
         at = self.asked.at

@@ -21,6 +21,7 @@ from manager.foresight.fates import at_present, passed, to_come
 from manager.foresight.runwords import because_of, met_by, shown, span, verdict_of
 from manager.foresight.waiting import why_waiting
 from manager.scheduling import affected
+from manager.schemas.foretelling import Fate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -75,7 +76,7 @@ class Explainer:
         if trigger is None:
             kind = self._case.planned.task.trigger
             text = f"its trigger {kind!r} belongs to a plugin, which is not loaded here"
-            return self._case.said("unrecorded", "no run is recorded for that time", text)
+            return self._case.said(Fate.UNRECORDED, "no run is recorded for that time", text)
         self._case.also += [f"run {each.id} of that time was asked for otherwise" for each in runs]
         return self._not_due() if due is None else self._of_occurrence(due)
 
@@ -142,7 +143,7 @@ class Explainer:
             because += why_waiting(self._case.reading, self._case.outlook, self._case.planned, main)
         if due is not None:
             because.insert(0, f"it was due at {shown(due, self._case.zone)}, among others")
-        return self._case.said(main.state.value, verdict_of(main), *because, runs=read)
+        return self._case.said(main.state, verdict_of(main), *because, runs=read)
 
     def _covering(self, due: datetime) -> list[Run]:
         """Return the row that stands for *due* among other occurrences, if there is one."""
@@ -163,7 +164,9 @@ class Explainer:
         if self._case.asked.local is not None and self._is_left_out():
             when = f"{self._case.asked.local:%Y-%m-%d %H:%M:%S}"
         verb = "is" if self._case.asked.at > self._case.outlook.now else "was"
-        return self._case.said("not-due", f"{when} {verb} no occurrence of its schedule", *because)
+        return self._case.said(
+            Fate.NOT_DUE, f"{when} {verb} no occurrence of its schedule", *because
+        )
 
     def _catch_up_words(self) -> list[str]:
         said = [f"the task's catch_up is '{self._case.planned.catch_up}'"]

@@ -9,6 +9,7 @@ from core.run import TaskState
 from core.trigger import decide
 from manager.foresight.absence import edit_said, why_unrecorded
 from manager.foresight.runwords import shown, span, verdict_of
+from manager.schemas.foretelling import Fate
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -30,16 +31,16 @@ def to_come(case: Case, due: datetime) -> Explanation:
     when = f"at {shown(due, case.zone)}, in {span(due - case.outlook.now)}"
     state = case.outlook.idle(case.planned)
     if state is not None:
-        return case.said(state.value, f"it will not run {when}: {_IDLE[state]}", *_idle(case))
+        return case.said(Fate(state.value), f"it will not run {when}: {_IDLE[state]}", *_idle(case))
     left = case.planned.left
     begin = max(case.planned.cursor, case.outlook.now)
     if left is not None and case.trigger is not None:
         before = case.trigger.last_until(due - _MICROSECOND, begin)[1]
         if before >= left:
             text = f"max_runs leaves {left} runs, and {before} occurrences come before it"
-            return case.said("finished", f"it will not run {when}", text)
+            return case.said(Fate.FINISHED, f"it will not run {when}", text)
     because = [] if case.outlook.heard else ["no container is running; one must run then"]
-    return case.said("due", f"it will run {when}", *because)
+    return case.said(Fate.DUE, f"it will run {when}", *because)
 
 
 def passed(case: Case, due: datetime) -> Explanation:
@@ -49,15 +50,15 @@ def passed(case: Case, due: datetime) -> Explanation:
     if due > case.planned.cursor:
         if state is not None:
             text = f"it did not run at {when}: {_IDLE[state]}"
-            return case.said(state.value, text, *_idle(case))
+            return case.said(Fate(state.value), text, *_idle(case))
         verdict = f"it was due at {when} and is not decided yet"
         if case.outlook.heard:
-            return case.said("undecided", verdict, "a container runs; it decides it now")
+            return case.said(Fate.UNDECIDED, verdict, "a container runs; it decides it now")
         text = "no container has run since; the next start decides it"
-        return case.said("undecided", verdict, text, *_made_up(case, due))
+        return case.said(Fate.UNDECIDED, verdict, text, *_made_up(case, due))
     because = edit_said(case.outlook, case.planned, case.evidence, case.asked)
     because = because or why_unrecorded(case.planned, case.evidence, due)
-    return case.said("unrecorded", f"no run is recorded for {when}", *because)
+    return case.said(Fate.UNRECORDED, f"no run is recorded for {when}", *because)
 
 
 def _made_up(case: Case, due: datetime) -> list[str]:
@@ -95,21 +96,21 @@ def at_present(case: Case) -> Explanation:
     ]
     if state is not None:
         text = f"it is not running, and will not: {_IDLE[state]}"
-        return case.said(state.value, text, *_idle(case), *last, runs=latest)
+        return case.said(Fate(state.value), text, *_idle(case), *last, runs=latest)
     if case.trigger is None:
-        return case.said("unrecorded", "it is not running", *last, runs=latest)
+        return case.said(Fate.UNRECORDED, "it is not running", *last, runs=latest)
     behind = case.trigger.last_until(case.outlook.now, case.planned.cursor)[0]
     due = case.trigger.next_after(case.outlook.now)
     if behind is not None and not case.outlook.heard:
         text = f"it was due at {shown(behind, case.zone)}, and no container is running"
-        return case.said("undecided", text, *_made_up(case, behind), *last, runs=latest)
+        return case.said(Fate.UNDECIDED, text, *_made_up(case, behind), *last, runs=latest)
     if due is None:
-        return case.said("finished", "it is finished: no occurrence is left", *last, runs=latest)
+        return case.said(Fate.FINISHED, "it is finished: no occurrence is left", *last, runs=latest)
     verdict = f"it is not due now; it will run at {shown(due, case.zone)}, in "
     verdict += span(due - case.outlook.now)
     if not case.outlook.heard:
         last.insert(0, "no container is running; one must run then")
-    return case.said("due", verdict, *last, runs=latest)
+    return case.said(Fate.DUE, verdict, *last, runs=latest)
 
 
 def _paused_by(case: Case) -> str:

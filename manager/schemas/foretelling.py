@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from datetime import datetime  # noqa: TC003 - pydantic reads the annotation
+from enum import StrEnum
 
+from core.run import RunState  # noqa: TC001 - the same
 from manager.schemas.reading import ReadModel, RunRead
+
+
+class Fate(StrEnum):
+    """What becomes of an instant for which no run is found."""
+
+    DUE = "due"
+    UNDECIDED = "undecided"
+    NOT_DUE = "not-due"
+    PAUSED = "paused"
+    DISABLED = "disabled"
+    UNBOUND = "unbound"
+    FINISHED = "finished"
+    UNRECORDED = "unrecorded"
 
 
 class ForecastRun(ReadModel):
@@ -96,8 +111,7 @@ class Explanation(ReadModel):
     Attributes:
         at: The instant that was asked about, in UTC.
         local: The same instant in the task's zone.
-        outcome: One word: the state of the run that was found, or ``due``, ``undecided``,
-            ``not-due``, ``paused``, ``disabled``, ``unbound``, ``finished`` or ``unrecorded``.
+        outcome: The state of the run that was found, or else what becomes of the instant.
         verdict: One sentence.
         because: The reasons, one sentence each.
         schedule: The schedule in words.
@@ -109,7 +123,7 @@ class Explanation(ReadModel):
     task_id: str
     at: datetime
     local: str
-    outcome: str
+    outcome: RunState | Fate
     verdict: str
     because: tuple[str, ...]
     schedule: str

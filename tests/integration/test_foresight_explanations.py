@@ -284,7 +284,7 @@ def test_a_run_that_retries_says_when(past: Past) -> None:
     assert found.because == ("its next attempt may start at 2026-10-26 12:00:30 UTC, in 30.0 s",)
 
 
-SECOND_PASS: Final = (
+REPEATED: Final = (
     "Europe/Berlin set its clock back at 2026-10-25 02:00:00 CET: this is the second pass, "
     "and only the first one counts (dst is 'once')"
 )
@@ -330,7 +330,7 @@ NOT_SHOWN: Final = (
         (
             {"timezone": "Europe/Berlin"},
             "2026-10-25T02:30:00+01:00",
-            [SECOND_PASS],
+            [REPEATED],
         ),
         (
             {"timezone": "Europe/Berlin", "dst": Dst.SKIP},
