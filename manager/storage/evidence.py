@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import Integer, func, select, type_coerce
 
 from core.run import RunState
 from manager.storage.rows import run_of
@@ -77,16 +77,22 @@ class Evidence:
         with self._database.read() as connection:
             for task_id in task_ids:
                 newest = (
-                    select(runs.c.state, runs.c.started_at, runs.c.finished_at)
+                    select(runs.c.id, runs.c.state, runs.c.started_at, runs.c.finished_at)
                     .where(runs.c.task_id == task_id)
                     .order_by(runs.c.id.desc())
                     .limit(_BACK)
+                    .subquery()
                 )
-                took = [
-                    (row.finished_at - row.started_at).total_seconds()
-                    for row in connection.execute(newest)
-                    if row.state in _RAN and row.started_at and row.finished_at
-                ][:_LAST]
+                begun, over = (
+                    type_coerce(newest.c[name], Integer) for name in ("started_at", "finished_at")
+                )
+                query = (
+                    select((over - begun) / 1e6)
+                    .where(newest.c.state.in_(_RAN), newest.c.started_at.is_not(None))
+                    .order_by(newest.c.id.desc())
+                    .limit(_LAST)
+                )
+                took = [float(each) for each in connection.execute(query).scalars()]
                 if took:
                     found[task_id] = sum(took) / len(took), max(took)
         return found

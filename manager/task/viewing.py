@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from core.clock import SystemClock
 from core.errors import StateError
 from manager.schemas.reading import HealthRead
-from manager.task.foretelling import explanation_of, forecast_of, sketched_forecast
 from manager.task.home import Home
 from manager.task.previewing import preview
 from manager.task.sketch import sketched
@@ -142,12 +141,14 @@ class TaskView:
             UnknownTaskError: one of *tasks* is not known.
             ValueError: *start* and *days* make no span.
         """
+        from manager.task import foretelling  # noqa: PLC0415 - a start does not pay for it
+
         registry, now = self._home.registry, self._clock.now()
         wish: Wish = {"days": days, "start": start, "tasks": tasks}
         if self._session is None:
-            return sketched_forecast(registry, self.config, now, **wish)
+            return foretelling.sketched_forecast(registry, self.config, now, **wish)
         reading = self._session.ledger.reading
-        return forecast_of(reading, self.config, now, plugged=registry.triggers, **wish)
+        return foretelling.forecast_of(reading, self.config, now, plugged=registry.triggers, **wish)
 
     def explain(self, task_id: str, at: datetime | str | None = None) -> Explanation:
         """Return why a task ran at *at*, did not, or will.
@@ -162,9 +163,11 @@ class TaskView:
             UnknownTaskError: there is no such task.
             ValueError: *at* is no time.
         """
+        from manager.task import foretelling  # noqa: PLC0415 - the same
+
         reading, plugged = self.ledger.reading, self._home.registry.triggers
         now = self._clock.now()
-        return explanation_of(reading, self.config, now, task_id, at, plugged=plugged)
+        return foretelling.explanation_of(reading, self.config, now, task_id, at, plugged=plugged)
 
     def health(self) -> HealthRead:
         """Return how the container is."""
