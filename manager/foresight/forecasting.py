@@ -60,10 +60,10 @@ class Foreteller:
             flat = [(at, task_id) for task_id, moments in due.items() for at in moments]
             flat.sort()
             zones = {each.id: ZoneInfo(each.task.timezone) for each in chosen}
-            runs = tuple([_run(at, task_id, zones[task_id]) for at, task_id in flat])
+            runs = _runs(flat, zones)
             overlaps, lying = self._lying(chosen, due)
             places = self._outlook.places.get("thread", 1)
-            self._notes += herds(due, {each.id: each.task.lane for each in chosen}, places)
+            self._notes += herds(flat, due, {each.id: each.task.lane for each in chosen}, places)
             return Forecast.model_construct(
                 start=start,
                 end=end,
@@ -121,9 +121,23 @@ class Foreteller:
         return overlaps, lying
 
 
-def _run(at: datetime, task_id: str, zone: ZoneInfo) -> ForecastRun:
-    row = {"task_id": task_id, "at": at, "local": at.astimezone(zone).isoformat()}
-    return ForecastRun.vouched(row, _FIELDS)
+def _runs(
+    due: Sequence[tuple[datetime, str]], zones: Mapping[str, ZoneInfo]
+) -> tuple[ForecastRun, ...]:
+    """Return the runs of *due*, which ascends; tasks of a zone share the text of an instant."""
+    texts: dict[ZoneInfo, str] = {}
+    before: datetime | None = None
+    found: list[ForecastRun] = []
+    for at, task_id in due:
+        if at != before:
+            texts, before = {}, at
+        zone = zones[task_id]
+        local = texts.get(zone)
+        if local is None:
+            local = texts[zone] = at.astimezone(zone).isoformat()
+        row = {"task_id": task_id, "at": at, "local": local}
+        found.append(ForecastRun.vouched(row, _FIELDS))
+    return tuple(found)
 
 
 def span_of(start: datetime | None, days: float, now: datetime) -> tuple[datetime, datetime]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
-from itertools import chain, pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
@@ -94,31 +94,32 @@ def _clock(planned: Planned, found: Affected) -> str:
 
 
 def herds(
-    due: Mapping[str, Sequence[datetime]], lanes: Mapping[str, str], places: int
+    flat: Sequence[tuple[datetime, str]],
+    due: Mapping[str, Sequence[datetime]],
+    lanes: Mapping[str, str],
+    places: int,
 ) -> list[str]:
     """Return a proposal to stagger where more runs start at one instant than there are threads.
 
     Args:
+        flat: Instants with their tasks, ascending.
         due: When each task is due.
         lanes: Executor of each task.
         places: How many threads there are.
     """
-    threads = {task_id: each for task_id, each in due.items() if lanes[task_id] == "thread"}
-    counts = Counter(chain.from_iterable(threads.values()))
-    crowded = {at: count for at, count in counts.items() if count > places}
+    crowded: dict[datetime, list[str]] = {}
+    for at, each in groupby(flat, itemgetter(0)):
+        names = [task_id for _, task_id in each if lanes[task_id] == "thread"]
+        if len(names) > places:
+            crowded[at] = names
     if not crowded:
         return []
-    at, most = min(crowded.items(), key=lambda each: (-each[1], each[0]))
-    apart = [
-        later - early
-        for moments in threads.values()
-        if at in moments
-        for early, later in pairwise(moments)
-    ]
+    at, herd = min(crowded.items(), key=lambda each: (-len(each[1]), each[0]))
+    apart = [later - early for name in herd for early, later in pairwise(due[name])]
     seconds = max(1, int(min(_STAGGER, min(apart, default=_STAGGER) / 10).total_seconds()))
     said = (
         f"at {_many(len(crowded), 'instant')} more runs start at once than there are threads "
-        f"(manager.scheduler_thread_pool is {places}), the most at {at.isoformat()}: {most}; "
+        f"(manager.scheduler_thread_pool is {places}), the most at {at.isoformat()}: {len(herd)}; "
         f"a jitter of {_many(seconds, 'second')} on those tasks would stagger them"
     )
     return [said]

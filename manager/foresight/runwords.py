@@ -48,9 +48,6 @@ _STATES: Final = {
 _CAUSES: Final = {
     Cause.MANUAL: "somebody asked for it by hand",
     Cause.START: "a container started (run_on_start)",
-    Cause.SUBMIT: "it was submitted",
-    Cause.RETRY: "somebody asked to repeat a run",
-    Cause.BACKFILL: "somebody asked to make up for a time that has passed",
 }
 
 
@@ -64,8 +61,9 @@ def verdict_of(run: RunRead) -> str:
 def because_of(run: RunRead, zone: ZoneInfo) -> list[str]:
     """Return why *run* exists, why it was late, how its attempts went."""
     found = []
-    if run.cause in _CAUSES:
-        found.append(f"run {run.id} is not one of the schedule: {_CAUSES[run.cause]}")
+    if run.cause not in {Cause.SCHEDULE, Cause.CATCH_UP}:
+        why = _CAUSES.get(run.cause, f"its cause is '{run.cause}'")
+        found.append(f"run {run.id} is not one of the schedule: {why}")
     if run.occurrences > 1:
         last = shown(run.scheduled_for, zone)
         found.append(f"one row stands for {run.occurrences} occurrences up to {last}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, func, select, type_coerce
+from sqlalchemy import Integer, bindparam, func, select, type_coerce
 
 from core.run import RunState
 from manager.storage.rows import run_of
@@ -25,6 +25,23 @@ _BACK: Final = 200
 _MOST: Final = 50
 _DROPPED: Final = (RunState.SKIPPED.value, RunState.MISSED.value)
 _RAN: Final = (RunState.COMPLETED.value, RunState.FAILED.value)
+_NEWEST: Final = (
+    select(runs.c.id, runs.c.state, runs.c.started_at, runs.c.finished_at)
+    .where(runs.c.task_id == bindparam("task"))
+    .order_by(runs.c.id.desc())
+    .limit(_BACK)
+    .subquery()
+)
+_TOOK: Final = (
+    select(
+        (type_coerce(_NEWEST.c.finished_at, Integer) - type_coerce(_NEWEST.c.started_at, Integer))
+        / 1e6
+    )
+    .where(_NEWEST.c.state.in_(_RAN), _NEWEST.c.started_at.is_not(None))
+    .order_by(_NEWEST.c.id.desc())
+    .limit(_LAST)
+)
+"""How many seconds the last runs of a task took."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,23 +93,9 @@ class Evidence:
         found: dict[str, tuple[float, float]] = {}
         with self._database.read() as connection:
             for task_id in task_ids:
-                newest = (
-                    select(runs.c.id, runs.c.state, runs.c.started_at, runs.c.finished_at)
-                    .where(runs.c.task_id == task_id)
-                    .order_by(runs.c.id.desc())
-                    .limit(_BACK)
-                    .subquery()
-                )
-                begun, over = (
-                    type_coerce(newest.c[name], Integer) for name in ("started_at", "finished_at")
-                )
-                query = (
-                    select((over - begun) / 1e6)
-                    .where(newest.c.state.in_(_RAN), newest.c.started_at.is_not(None))
-                    .order_by(newest.c.id.desc())
-                    .limit(_LAST)
-                )
-                took = [float(each) for each in connection.execute(query).scalars()]
+                took = [
+                    float(each) for each in connection.execute(_TOOK, {"task": task_id}).scalars()
+                ]
                 if took:
                     found[task_id] = sum(took) / len(took), max(took)
         return found

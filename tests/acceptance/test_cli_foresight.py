@@ -172,10 +172,10 @@ def test_without_a_ledger_it_is_said_as_elsewhere(project: Project) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        "forecast --task nigthly",
+        "forecast --task nightlyy",
         "forecast --days 0",
         "forecast --json --ics",
-        "explain nigthly",
+        "explain nightlyy",
         "explain nightly never",
     ],
 )
