@@ -18,6 +18,7 @@ _CLOCK: Final = re.compile(r"\d{1,2}:\d{2}(:\d{2}(\.\d{1,6})?)?")
 _SECONDS: Final = re.compile(r"\d{1,2}:\d{2}:\d{2}")
 _FORM: Final = "expected a time such as '02:30' or '2026-10-25 02:30', with or without an offset"
 _NEAR: Final = timedelta(days=1)
+_YEARS: Final = (2, 9998)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +57,11 @@ def asked_of(at: datetime | str | None, zone: ZoneInfo, now: datetime) -> Asked:
         at = _parsed(at, zone, now)
     if at.microsecond:
         length = timedelta(microseconds=1)
-    try:
-        if at.tzinfo is not None:
-            return Asked(at.astimezone(UTC), length)
-        return _local(at, length, zone)
-    except OverflowError:
-        raise ValueError(f"{_FORM}, got {at}, which is beyond the calendar") from None
+    if not _YEARS[0] <= at.year <= _YEARS[1]:  # a day before and after must be there
+        raise ValueError(f"{_FORM}, got {at}, which is beyond the calendar")
+    if at.tzinfo is not None:
+        return Asked(at.astimezone(UTC), length)
+    return _local(at, length, zone)
 
 
 def _parsed(text: str, zone: ZoneInfo, now: datetime) -> datetime:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
@@ -133,14 +134,18 @@ class Explainer:
         main = next((each for each in read if each.cause in _TIMED), read[0])
         because = because_of(main, self._case.zone)
         if main.state is RunState.SKIPPED and main.reason is Reason.OVERLAP:
-            others = self._case.evidence.meeting(main.task_id, main.id, main.created_at)
-            because += [met_by(other, self._case.zone) for other in others[:3]]
+            met = self._case.evidence.meeting(main.task_id, main.id, main.created_at)
+            because += [met_by(each, self._case.zone) for each in met[:3]]
             policy = self._case.planned.task.options.get("overlap", "skip")
             because.append(f"the task's overlap is {policy!r}")
         if main.reason is Reason.LATE:
             because += self._catch_up_words()
         if not main.state.is_final:
             because += why_waiting(self._case.reading, self._case.outlook, self._case.planned, main)
+        others = Counter(each.state.value for each in read if each is not main)
+        if others:
+            told = ", ".join(f"{count} {state}" for state, count in others.items())
+            because.append(f"{sum(others.values())} more of that time: {told}")
         if due is not None:
             because.insert(0, f"it was due at {shown(due, self._case.zone)}, among others")
         return self._case.said(main.state, verdict_of(main), *because, runs=read)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manager.schemas.foretelling import ForecastOverlap
 
 LONGEST: Final = timedelta(days=36_525)
+_YEARS: Final = (2, 9998)
 _FIELDS: Final = set(ForecastRun.model_fields)
 
 
@@ -151,8 +152,7 @@ def span_of(start: datetime | None, days: float, now: datetime) -> tuple[datetim
         raise ValueError(f"start: expected an instant with an offset, got {begin}")
     if not 0 < days <= LONGEST.days:
         raise ValueError(f"days: expected a number above 0 and up to {LONGEST.days}, got {days}")
-    try:
-        begin = begin.astimezone(UTC)
-        return begin, begin + timedelta(days=days)
-    except OverflowError:
-        raise ValueError(f"the {days:g} days after {begin} are beyond the calendar") from None
+    if not _YEARS[0] <= begin.year <= begin.year + days / 365 <= _YEARS[1]:
+        raise ValueError(f"the {days:g} days after {begin} are beyond the calendar")
+    begin = begin.astimezone(UTC)
+    return begin, begin + timedelta(days=days)

@@ -216,6 +216,50 @@ def test_a_manager_that_runs_answers_too(project: Project) -> None:
     assert "no container is running" not in " ".join(tasks.forecast(days=0.001).notes)
 
 
+TIDE: Final = """
+    from datetime import timedelta
+
+    from core import hookimpl
+
+    class Tide:
+        def next_after(self, instant):
+            return instant + timedelta(hours=12)
+
+    @hookimpl
+    def taskrack_triggers():
+        return {"tide": lambda arguments, zone: Tide()}
+
+    def measure():
+        return None
+
+    TASK_DEFINITIONS = [
+        {"id": "gauge", "func": measure, "trigger": "tide", "trigger_args": {}},
+        {"id": "both", "func": measure, "trigger": "or", "trigger_args": {"triggers": [
+            {"trigger": "tide", "trigger_args": {}},
+            {"trigger": "cron", "trigger_args": {"hour": 3}},
+        ]}},
+    ]
+"""
+
+
+def test_a_trigger_of_a_plugin_is_foretold_where_the_plugin_is_loaded(project: Project) -> None:
+    """The command line leaves it out and says so, also where it is a part of another."""
+    project.plugin(TIDE)
+    tasks = project.start()
+    inside = tasks.forecast(days=1)
+    assert {run.task_id for run in inside.runs} == {"gauge", "both"}
+    assert tasks.explain("gauge").outcome is Fate.DUE
+
+    outside = json.loads(command("forecast", "--days", "1", "--json"))
+
+    assert outside["runs"] == []
+    assert [note.partition(" is left out: its trigger ")[0] for note in outside["notes"]] == [
+        "both",
+        "gauge",
+    ]
+    assert command("explain", "gauge").startswith("gauge: it is not running\n")
+
+
 def test_the_page_names_every_key_and_every_outcome() -> None:
     """The table of outcomes is the code's two vocabularies, in their order."""
     keys = {code(each) for row in table("foresight.md", "Forecast") for each in row[0].split(", ")}

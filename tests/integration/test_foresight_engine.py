@@ -10,7 +10,8 @@ import pytest
 
 from configurations import Xcorecfg
 from core.run import RunState
-from manager.task.foretelling import forecast_of
+from manager.schemas.foretelling import Fate
+from manager.task.foretelling import explanation_of, forecast_of
 from tests.engine_tools import HOUR, SECOND, Lab, due, task
 from tests.unit.test_foresight_forecast import NOW, drawn
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from manager.schemas.foretelling import Forecast
+    from manager.schemas.foretelling import Explanation, Forecast
     from manager.task.foretelling import Wish
 
 DAYS: Final = 14
@@ -39,6 +40,11 @@ def foretold(lab: Lab, days: float = DAYS) -> Forecast:
     """Return the forecast that the lab's ledger gives."""
     wish: Wish = {"days": days, "start": None, "tasks": None}
     return forecast_of(lab.ledger.reading, Xcorecfg(), lab.clock.now(), **wish)
+
+
+def explained(lab: Lab, task_id: str, at: datetime) -> Explanation:
+    """Return what the lab's ledger says of a task at an instant."""
+    return explanation_of(lab.ledger.reading, Xcorecfg(), lab.clock.now(), task_id, at)
 
 
 def let_pass(lab: Lab, until: datetime) -> None:
@@ -77,6 +83,25 @@ def test_a_forecast_later_on_is_the_rest_of_the_first(lab: Lab) -> None:
 
     assert later.runs == tuple(run for run in first.runs if run.at > later.start)
     assert 0 < len(later.runs) < len(first.runs)
+
+
+def test_explanations_agree_with_the_forecast_before_and_after(lab: Lab) -> None:
+    """What is foretold is due, and has completed afterwards; what lies between is no occurrence."""
+    lab.start(*(drawn(number) for number in range(25)))
+    runs = foretold(lab, 7).runs[::7]
+    assert len(runs) > 30
+
+    def outcomes(shift: timedelta) -> set[str]:
+        return {str(explained(lab, run.task_id, run.at + shift).outcome) for run in runs}
+
+    assert (outcomes(0 * SECOND), outcomes(61 * SECOND)) == ({Fate.DUE}, {Fate.NOT_DUE})
+    let_pass(lab, NOW + timedelta(days=7))
+    assert outcomes(0 * SECOND) == {RunState.COMPLETED}
+    assert outcomes(61 * SECOND) == {Fate.NOT_DUE}
+    for run in runs:
+        found = explained(lab, run.task_id, run.at)
+        assert [each.scheduled_for for each in found.runs] == [run.at]
+        assert found.because[0].endswith(", on time")
 
 
 def test_expected_durations_come_from_the_last_twenty_runs(lab: Lab) -> None:

@@ -219,6 +219,18 @@ def test_a_skipped_occurrence_names_the_run_in_the_way(past: Past) -> None:
     )
 
 
+def test_a_minute_with_several_runs_tells_of_the_first_and_counts_the_others(past: Past) -> None:
+    past.task(trigger="interval", trigger_args={"seconds": 15})
+    skipped = {"state": RunState.SKIPPED, "reason": Reason.OVERLAP, "started_at": None}
+    runs = [past.run(), *(past.run(at=NIGHT + n * 15 * SECOND, **skipped) for n in (1, 2))]
+    runs.append(past.run(at=NIGHT + 45 * SECOND))
+    found = past.ask("2026-10-20 02:30")
+    assert found.outcome == "completed"
+    assert found.because[-1] == "3 more of that time: 2 skipped, 1 completed"
+    assert [each.id for each in found.runs] == [each.id for each in runs]
+    assert past.ask("2026-10-20 02:30:15").outcome == "skipped"
+
+
 @pytest.mark.parametrize("state", [RunState.MISSED, RunState.SKIPPED], ids=str)
 def test_one_row_answers_for_all_the_occurrences_that_it_counts(
     past: Past, state: RunState
@@ -577,9 +589,15 @@ def test_a_time_is_read_in_the_zone_of_the_task(
     assert found.at == instant == datetime.fromisoformat(found.local)
 
 
+@pytest.mark.parametrize("at", ["0002-01-01", "9998-12-31 23:59:59+00:00"], ids=["old", "far"])
+def test_the_ends_of_the_calendar_have_an_answer(past: Past, at: str) -> None:
+    past.task(timezone="America/New_York", jitter=60 * SECOND)
+    assert past.ask(at).outcome == "not-due"
+
+
 def test_what_is_no_time_and_no_task_is_refused(past: Past) -> None:
     past.task()
-    for wrong in ("tomorrow", "25:00", "", "2026-13-01"):
+    for wrong in ("tomorrow", "25:00", "", "2026-13-01", "0001-01-01", "9999-12-31 23:59"):
         with pytest.raises(ValueError, match="expected a time such as '02:30'"):
             past.ask(wrong)
     with pytest.raises(UnknownTaskError, match="nightly"):
