@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from manager.schemas.reading import RunRead, TaskRead
     from manager.storage.reading import Reading
 
-_NOTHING_YET = "no container has run here yet; start one with 'taskrack run'"
+NOTHING_YET: Final = "no container has run here yet; start one with 'taskrack run'"
 
 
 def list_(*, config: ConfigPath = None, json: AsJson = False) -> None:
     """List the tasks with their status, last and next run."""
-    with _reading(config) as (chosen, reading):
+    with reading_of(config) as (chosen, reading):
         if reading is None:
             _nothing(json=json)
             return
@@ -52,7 +52,7 @@ def show(
     json: AsJson = False,
 ) -> None:
     """Show everything about one task, or about one run with its attempts."""
-    with _reading(config) as (chosen, reading):
+    with reading_of(config) as (chosen, reading):
         if reading is None:
             raise UnknownTaskError(id)
         tasks = reading.tasks(id)
@@ -83,7 +83,7 @@ def runs(
     json: AsJson = False,
 ) -> None:
     """List runs, the newest first."""
-    with _reading(config) as (chosen, reading):
+    with reading_of(config) as (chosen, reading):
         if reading is None:
             _nothing(json=json)
             return
@@ -100,7 +100,8 @@ _RUN_COLUMNS = ("run", "task", "state", "reason", "cause", "attempt", "due", "to
 
 
 @contextmanager
-def _reading(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa: ANN401 - a path or None
+def reading_of(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa: ANN401 - a path or None
+    """Give the settings and the read model of their ledger, or ``None`` where there is none."""
     gc.disable()
     try:
         from manager.task.access import open_reading  # noqa: PLC0415 - help does not pay for it
@@ -116,7 +117,7 @@ def _reading(config: Any) -> Iterator[tuple[Xcorecfg, Reading | None]]:  # noqa:
 def _nothing(*, json: bool) -> None:
     if json:
         print_json([])
-    typer.echo(_NOTHING_YET, err=json)
+    typer.echo(NOTHING_YET, err=json)
 
 
 def _task_row(task: TaskRead, zone: str) -> tuple[str, ...]:

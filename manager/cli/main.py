@@ -17,7 +17,16 @@ from core.errors import (
     UnknownRunError,
     UnknownTaskError,
 )
-from manager.cli import config, control, linting, looking, planning, project, running
+from manager.cli import (
+    config,
+    control,
+    foretelling,
+    linting,
+    looking,
+    planning,
+    project,
+    running,
+)
 
 # The base of all that typer raises for a wrong call; where it lives differs between releases.
 WrongCall: Final[type[typer.BadParameter]] = typer.BadParameter.__mro__[2]
@@ -44,6 +53,8 @@ app.command("pause")(control.pause)
 app.command("resume")(control.resume)
 app.command("backfill")(control.backfill)
 app.command("preview")(planning.preview)
+app.command("forecast")(foretelling.forecast)
+app.command("explain")(foretelling.explain)
 app.command("init")(project.init)
 app.command("version")(project.version)
 app.add_typer(config.app, name="config", help="Show settings and their schema.")

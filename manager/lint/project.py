@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from manager.lint.subject import YEAR, Occurrences, Subject
 from manager.scheduling import build_trigger
-from manager.scheduling.changes import clock_changes
+from manager.scheduling.clockchanges import clock_changes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from configurations import Xcorecfg
     from core.definition import TaskDefinition
     from core.trigger import Schedule, TriggerFactories
-    from manager.scheduling.changes import ClockChange
+    from manager.scheduling.clockchanges import ClockChange
 
 K = TypeVar("K")
 Wall = tuple[tuple[int, ...], ...]
@@ -46,7 +46,7 @@ class Project:
         self.config = config
         self.now = now
         self._occurrences: dict[Schedule, Occurrences] = {}
-        self._changes: dict[str, list[ClockChange]] = {}
+        self._changes: dict[str, tuple[ClockChange, ...]] = {}
         self.subjects = [self._subject(definition) for definition in definitions]
 
     def _subject(self, definition: TaskDefinition) -> Subject:
@@ -57,7 +57,7 @@ class Project:
             self._occurrences[schedule] = known
         return Subject(definition, schedule, known)
 
-    def changes(self, zone: ZoneInfo) -> list[ClockChange]:
+    def changes(self, zone: ZoneInfo) -> tuple[ClockChange, ...]:
         """Return when the clocks of *zone* are set in the next year."""
         name = str(zone)
         if name not in self._changes:

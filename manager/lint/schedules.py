@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from core.policy import Dst
 from manager.lint.findings import Remark, Rule, Severity
 from manager.lint.subject import YEAR
-from manager.scheduling.changes import clock_changes
+from manager.scheduling.clockchanges import clock_changes
 from manager.scheduling.numbers import MONTHS, WEEKDAYS, listed
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from manager.lint.project import Project
     from manager.lint.subject import Subject
-    from manager.scheduling.changes import ClockChange
+    from manager.scheduling.clockchanges import ClockChange
 
 _SIZES: Final = {
     "second": (60, "second", 0),
@@ -91,7 +91,7 @@ def fragile_time(task: Subject, project: Project) -> Iterator[Remark]:
 
 def _changes(changes: list[ClockChange]) -> str:
     """Return ``skips on 2027-03-28 (02:00 to 03:00) and repeats on ...``."""
-    return listed(f"{'skips' if each.skips else 'repeats'} on {each}" for each in changes)
+    return listed(f"{'skips' if each.is_gap else 'repeats'} on {each}" for each in changes)
 
 
 def uneven_step(task: Subject, _project: Project) -> Iterator[Remark]:
@@ -166,7 +166,7 @@ def fragile_date(task: Subject, _project: Project) -> Iterator[Remark]:
     middle = local.replace(tzinfo=task.zone)
     for change in clock_changes(task.zone, middle - _DAYS, middle + _DAYS):
         if change.holds(local):
-            verb = "skips" if change.skips else "shows twice"
+            verb = "skips" if change.is_gap else "shows twice"
             what = f"is due {local:%Y-%m-%d %H:%M}, which {task.zone} {verb}: {change}"
             yield Remark(what, f"Write the offset, such as {middle.isoformat(' ', 'minutes')!r}.")
 

@@ -1,5 +1,6 @@
 """When tasks are due: triggers, and the timers that call back."""
 
+from manager.scheduling.clockchanges import Affected, ClockChange, affected, clock_changes
 from manager.scheduling.exclusiontext import checked_exclusions
 from manager.scheduling.simple import EPOCH, instant_of
 from manager.scheduling.timetable import ApsTimetable
@@ -9,10 +10,14 @@ from manager.scheduling.wording import describe
 __all__ = [
     "EPOCH",
     "KINDS",
+    "Affected",
     "ApsTimetable",
+    "ClockChange",
+    "affected",
     "build_trigger",
     "checked_arguments",
     "checked_exclusions",
+    "clock_changes",
     "describe",
     "instant_of",
 ]

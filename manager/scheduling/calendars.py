@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from configurations.masking import shown
 from core.errors import Problem, TriggerError
-from manager.scheduling.walls import Pattern, WallTrigger
+from manager.scheduling.patterns import Pattern
+from manager.scheduling.walls import WallTrigger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.policy import Dst
-    from manager.scheduling.walls import Pattern
+    from manager.scheduling.patterns import Pattern
 
 CRON_FIELDS: Final = ("year", "month", "day", "week", "day_of_week", "hour", "minute", "second")
 _FIRST_DATE: Final = date(1970, 1, 1)

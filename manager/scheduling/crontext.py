@@ -16,7 +16,7 @@ from cronsim.cronsim import CronSim, CronSimError, Field
 
 from configurations.masking import shown
 from core.errors import Problem, TriggerError
-from manager.scheduling.walls import Pattern
+from manager.scheduling.patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

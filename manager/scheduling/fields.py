@@ -19,7 +19,7 @@ from apscheduler.triggers.cron.expressions import (
 )
 
 from manager.scheduling.crontext import YEARS
-from manager.scheduling.walls import Pattern
+from manager.scheduling.patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

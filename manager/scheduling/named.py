@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from manager.scheduling.crontext import CronText
-    from manager.scheduling.walls import Pattern
+    from manager.scheduling.patterns import Pattern
 
 _WEEK: Final = 7
 _LONGEST_MONTH: Final = 31

@@ -36,12 +36,7 @@ def stretches(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, time
     """
     midnight = midnight_of(day)
     low, high = midnight - REACH, midnight + ONE_DAY + REACH
-    cuts, moment = [low], low
-    while moment < high:
-        following = min(moment + _HOUR, high)
-        if offset_of(zone, moment) != offset_of(zone, following):
-            cuts.append(_cut(zone, moment, following))
-        moment = following
+    cuts = [low, *settings_of(zone, low, high)]
     found = []
     for start, end in zip(cuts, [*cuts[1:], high], strict=True):
         offset = offset_of(zone, start)
@@ -49,6 +44,17 @@ def stretches(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, time
         if first < last:
             found.append((first, last, offset))
     return tuple(found)
+
+
+def settings_of(zone: ZoneInfo, low: datetime, high: datetime) -> list[datetime]:
+    """Return the instants between *low* and *high* at which *zone* sets its clock, ascending."""
+    found, moment = [], low
+    while moment < high:
+        following = min(moment + _HOUR, high)
+        if offset_of(zone, moment) != offset_of(zone, following):
+            found.append(_cut(zone, moment, following))
+        moment = following
+    return found
 
 
 def _cut(zone: ZoneInfo, early: datetime, late: datetime) -> datetime:

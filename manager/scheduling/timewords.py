@@ -9,7 +9,7 @@ from manager.scheduling.numbers import counted, every, listed, runs, step_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from manager.scheduling.walls import Pattern
+    from manager.scheduling.patterns import Pattern
 
 _HOURS: Final = 24
 _SIXTY: Final = 60

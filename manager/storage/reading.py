@@ -17,6 +17,7 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
+from manager.storage.evidence import Evidence
 from manager.storage.listing import Listing, Liveness
 from manager.storage.rows import run_of
 from manager.storage.tables import (
@@ -49,6 +50,7 @@ class Reading:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._listing = Listing()
+        self.evidence = Evidence(database)
 
     def tasks(self, task_id: str | None = None) -> list[TaskRead]:
         """Return every task, or only *task_id*, in the order of their ids."""
@@ -104,6 +106,11 @@ class Reading:
         living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > now)
         with self._database.read() as connection:
             return connection.execute(living.limit(1)).first() is not None
+
+    def liveness(self) -> Liveness:
+        """Return what is alive around the ledger."""
+        with self._database.read() as connection:
+            return _liveness(connection)
 
     def nodes(self) -> list[NodeRead]:
         """Return the nodes that are known, the latest first."""

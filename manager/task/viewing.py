@@ -13,15 +13,17 @@ from manager.task.previewing import preview
 from manager.task.sketch import sketched
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
     from configurations import Xcorecfg
     from core.run import RunState
     from manager.plugins import PluginHost
+    from manager.schemas.foretelling import Explanation, Forecast
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
     from manager.storage import SqlLedger
+    from manager.task.foretelling import Wish
     from manager.task.session import Session
 
 
@@ -119,6 +121,52 @@ class TaskView:
             plugged=self._home.registry.triggers,
             **options,
         )
+
+    def forecast(
+        self,
+        *,
+        days: float = 7,
+        start: datetime | None = None,
+        tasks: Sequence[str] | None = None,
+    ) -> Forecast:
+        """Return every run that is due in the *days* after *start* or now.
+
+        Args:
+            days: May be a fraction.
+            start: An aware instant.
+            tasks: Only these; all where ``None``.
+
+        Raises:
+            UnknownTaskError: one of *tasks* is not known.
+            ValueError: *start* and *days* make no span.
+        """
+        from manager.task import foretelling  # noqa: PLC0415 - a start does not pay for it
+
+        registry, now = self._home.registry, self._assembly.clock.now()
+        wish: Wish = {"days": days, "start": start, "tasks": tasks}
+        if self._session is None:
+            return foretelling.sketched_forecast(registry, self.config, now, **wish)
+        reading = self._session.ledger.reading
+        return foretelling.forecast_of(reading, self.config, now, plugged=registry.triggers, **wish)
+
+    def explain(self, task_id: str, at: datetime | str | None = None) -> Explanation:
+        """Return why a task ran at *at*, did not, or will.
+
+        Args:
+            task_id: Which task.
+            at: An instant, or local time of the task's zone such as ``"2026-10-25 02:30"``, or
+                ``"02:30"`` of today; now where ``None``.
+
+        Raises:
+            StateError: the container is not started.
+            UnknownTaskError: there is no such task.
+            ValueError: *at* is no time.
+        """
+        from manager.task import foretelling  # noqa: PLC0415 - the same
+
+        reading, plugged = self.ledger.reading, self._home.registry.triggers
+        now = self._assembly.clock.now()
+        return foretelling.explanation_of(reading, self.config, now, task_id, at, plugged=plugged)
 
     def health(self) -> HealthRead:
         """Return how the container is."""

@@ -13,6 +13,7 @@ import typer
 
 from manager.cli.main import app
 from manager.lint import Finding
+from manager.schemas.foretelling import Explanation, Forecast
 from manager.schemas.reading import AttemptRead, PluginProblem, PluginRead, RunRead, TaskRead
 from tests.pages import DOCS, blocks, code, command, table, taskrack
 from tests.tools import eventually, fire
@@ -79,6 +80,7 @@ def test_each_verb_runs_once(verb: str, project: Project) -> None:
     subject = {"show": [run.id], "run-now": ["nightly"], "pause": ["nightly"]}
     subject["preview"] = ["0 9 * * 1-5"]
     subject["backfill"] = ["nightly", "--from", "2026-01-01", "--to", "2026-01-02"]
+    subject["explain"] = ["nightly"]
     words = [*verb.split(), *subject.get(verb, ["nightly"] if verb == "resume" else [])]
     options = next(row[2] for row in table("commands.md", "Commands") if code(row[0]) == verb)
 
@@ -181,6 +183,7 @@ def test_the_keys_of_the_page_are_those_of_the_json(project: Project) -> None:
 def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
     """The objects that are no task and no run."""
     project.plugin(PLUGIN)
+    project.start()
     checked = json.loads(command("check", "--json"))
     shapes = {row[0]: row[1] for row in table("commands.md", "JSON")}
 
@@ -194,4 +197,8 @@ def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
     assert {tuple(each) for each in settings.values()} == {("value", "origin")}
     assert "`value` and `origin`" in shapes["`config show`"]
     assert len(json.loads(command("preview", "0 9 * * 1-5", "--count", "3", "--json"))) == 3
-    assert len(shapes) == 11
+    for words, model in ((["forecast"], Forecast), (["explain", "nightly"], Explanation)):
+        keys = list(json.loads(command(*words, "--json")))
+        assert keys == list(model.model_fields)
+        assert shapes[f"`{words[0]}`"] == f"an object: {', '.join(f'`{key}`' for key in keys)}"
+    assert len(shapes) == 13

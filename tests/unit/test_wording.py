@@ -19,7 +19,7 @@ from tests.sentences import read
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from manager.scheduling.walls import Pattern
+    from manager.scheduling.patterns import Pattern
 
 BERLIN: Final = "Europe/Berlin"
 COUNTED: Final = "counted from its registration"

@@ -1,0 +1,54 @@
+"""Why a run that is not over does not go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from core.run import RunState
+from manager.foresight.runwords import shown, span
+
+if TYPE_CHECKING:
+    from manager.foresight.planned import Outlook, Planned
+    from manager.schemas.reading import RunRead
+    from manager.storage.reading import Reading
+
+
+def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:
+    """Return what an open run waits for, the nearest cause alone."""
+    zone = ZoneInfo(planned.task.timezone)
+    if run.state is RunState.RUNNING:
+        began = run.started_at or run.created_at
+        found = [f"attempt {run.attempt} runs since {span(outlook.now - began)} on {run.node}"]
+        limit = planned.task.timeout
+        if limit is not None:
+            found.append(f"its time limit is {limit:g} s")
+        return found
+    if not outlook.heard:
+        return ["no container is running; the next start goes on with it"]
+    if planned.id in outlook.unbound:
+        return ["no container that runs has the task's function"]
+    if run.not_before > outlook.now:
+        what = "its next attempt" if run.state is RunState.RETRYING else "it"
+        wait = span(run.not_before - outlook.now)
+        return [f"{what} may start at {shown(run.not_before, zone)}, in {wait}"]
+    return _held_up(reading, outlook, planned, run)
+
+
+def _held_up(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:
+    others = [
+        each
+        for each in reading.evidence.open_runs(planned.id)
+        if each.id != run.id and each.state is RunState.RUNNING
+    ]
+    overlap = planned.task.options.get("overlap", "skip")
+    limit = None if overlap == "allow" else overlap if isinstance(overlap, int) else 1
+    if limit is not None and len(others) >= limit:
+        names = ", ".join(each.id for each in others[:3])
+        return [f"it waits for an earlier run of the task: {names} (overlap is {overlap!r})"]
+    lane = planned.task.lane
+    busy, places = reading.evidence.running(lane), outlook.places.get(lane, 0)
+    if busy >= places:
+        key = " (manager.scheduler_thread_pool)" if lane == "thread" else ""
+        return [f"all {places} places of '{lane}' are busy{key}; it starts when one is free"]
+    return [f"{busy} of {places} places of '{lane}' are busy; it starts within a moment"]
