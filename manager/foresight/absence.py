@@ -80,8 +80,8 @@ def _clock_said(planned: Planned, asked: Asked, zone: ZoneInfo) -> list[str]:
         return [f"{when}: {asked.local:%H:%M} was not shown that day"]
     for each in affected(planned.schedule, asked.at - _NEAR, asked.at + _NEAR):
         local = asked.at + each.change.after
-        second = each.change.at <= asked.at and each.change.low <= local < each.change.high
-        if not each.change.is_gap and second:
+        second = not each.change.is_gap and each.change.at <= asked.at
+        if second and any(local <= time < local + asked.length for time in each.times):
             when = f"{each.change.zone} set its clock back at {shown(each.change.at, zone)}"
             rule = f"only the first one counts (dst is '{planned.dst}')"
             return [f"{when}: this is the second pass, and {rule}"]
@@ -154,12 +154,12 @@ def why_unrecorded(planned: Planned, evidence: Evidence, instant: datetime) -> l
     zone = ZoneInfo(planned.task.timezone)
     if instant <= planned.anchor:
         return [f"the task was first registered later, at {shown(planned.anchor, zone)}"]
-    if planned.left == 0:
-        most = planned.task.options.get("max_runs")
-        return [f"its schedule had started {planned.fired} of max_runs {most} runs"]
     since = evidence.since(planned.id)
     if since is None or since > instant:
         oldest = "it has none" if since is None else f"its oldest is of {shown(since, zone)}"
         why = "history is deleted after a time, and a schedule that changed counts from then on"
         return [f"the ledger keeps no run of the task from then, {oldest}: {why}"]
+    if planned.left == 0:
+        most = planned.task.options.get("max_runs")
+        return [f"its schedule had started {planned.fired} of max_runs {most} runs"]
     return ["the definition's schedule was another one then, or the task was disabled or taken out"]

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from configurations import Xcorecfg
-from core.errors import UnknownTaskError
+from core.errors import TriggerError, UnknownTaskError
 from core.policy import CatchUp, Dst
 from core.records import Ending, Firing
 from core.run import Attempt, Cause, Reason, Run, RunState
 from manager.storage import Database, SqlLedger
-from manager.task.foretelling import explanation_of
+from manager.task.foretelling import explanation_of, forecast_of
 from tests.engine_tools import ALLOW, due, node, run_of, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from manager.schemas.foretelling import Explanation
+    from manager.task.foretelling import Wish
 
 NOW: Final = datetime(2026, 10, 26, 12, 0, tzinfo=UTC)
 REGISTERED: Final = datetime(2026, 3, 1, tzinfo=UTC)
@@ -43,15 +44,24 @@ class Past:
         definition = task("nightly", **known | options)
         self.ledger.bind([(definition, None)], "here", since)
         if cursor > since:
-            self._fire(since, cursor, ())
+            self._fire(since, cursor)
 
-    def _fire(self, since: datetime, cursor: datetime, runs: tuple[Run, ...]) -> None:
+    def fires(self, since: datetime, cursor: datetime, at: datetime) -> Run:
+        """Let the last run that the task may start be decided."""
+        run = due("nightly", at, state=RunState.RUNNING, attempt=1, started_at=at)
+        self._fire(since, cursor, run, left=1)
+        return run
+
+    def _fire(self, since: datetime, cursor: datetime, *runs: Run, left: int | None = None) -> None:
         firing = Firing(
             task_id="nightly",
             since=since,
             cursor=cursor,
             next_run=cursor + HOUR,
             runs=runs,
+            skip_if_busy=False,
+            replace=False,
+            left=left,
         )
         assert self.ledger.transact(lambda tx: tx.fire([firing])).beaten == frozenset()
 
@@ -283,6 +293,9 @@ def test_an_open_run_says_what_it_waits_for(past: Past) -> None:
 
 def test_a_run_that_retries_says_when(past: Past) -> None:
     past.task(overlap=ALLOW)
+    past.run(**waiting(), at=NIGHT - 24 * HOUR)
+    past.container(bound=False)
+    assert past.ask(NIGHT - 24 * HOUR).because == (IDLE["unbound"],)
     past.container()
     past.run(**waiting(state=RunState.RETRYING, attempt=1, not_before=NOW + 30 * SECOND))
     found = past.ask(NIGHT)
@@ -341,13 +354,25 @@ NOT_SHOWN: Final = (
             "2026-10-25T02:30:00+01:00",
             [REPEATED],
         ),
+        ({"timezone": "Europe/Berlin"}, "2026-10-25T02:15:00+01:00", []),
         (
             {"timezone": "Europe/Berlin", "dst": Dst.SKIP},
             "2026-03-29 02:30",
             [NOT_SHOWN],
         ),
     ],
-    ids=["other", "start", "end", "date", "holiday", "window", "anchor", "second pass", "gap"],
+    ids=[
+        "other",
+        "start",
+        "end",
+        "date",
+        "holiday",
+        "window",
+        "anchor",
+        "second pass",
+        "beside it",
+        "gap",
+    ],
 )
 def test_what_was_no_occurrence_says_why(
     past: Past, options: dict[str, Any], at: str, because: list[str]
@@ -439,6 +464,39 @@ def test_history_tells_an_older_occurrence_from_one_that_should_be_there(past: P
     past.run(at=NIGHT - 48 * HOUR)
     (said,) = past.ask(NIGHT).because
     assert said.startswith("the definition's schedule was another one then, or the task was")
+
+
+def test_a_schedule_that_has_used_up_its_most_says_so(past: Past) -> None:
+    """Of what was decided after its last run, and of what is not decided any more."""
+    past.task(cursor=REGISTERED, max_runs=1)
+    run = past.fires(REGISTERED, NIGHT, at=NIGHT - 48 * HOUR)
+    assert past.ask(NIGHT - 48 * HOUR).runs[0].id == run.id
+    assert past.ask(NIGHT - 24 * HOUR).because == ("its schedule had started 1 of max_runs 1 runs",)
+    finished = "the task is finished: its schedule has started max_runs runs"
+    assert past.ask(NIGHT + 24 * HOUR).verdict == (
+        f"it did not run at 2026-10-21 02:30:00 UTC: {finished}"
+    )
+    assert past.ask(None).outcome == "running"
+    over = Ending(
+        run=replace(run, state=RunState.COMPLETED, finished_at=NOW), token=0, attempt=None
+    )
+    past.ledger.transact(lambda tx: tx.end([over]))
+    now = past.ask(None)
+    assert (now.outcome, now.verdict) == (
+        "finished",
+        f"it is not running, and will not: {finished}",
+    )
+
+
+def test_a_schedule_that_cannot_be_read_is_an_error_that_says_why(past: Past) -> None:
+    """A forecast goes on without the task."""
+    past.task(exclude={"holidays": {"country": "XX"}})
+    with pytest.raises(TriggerError, match="expected a country such as 'DE'"):
+        past.ask(NIGHT)
+    wish: Wish = {"days": 7, "start": None, "tasks": None}
+    found = forecast_of(past.ledger.reading, Xcorecfg(), NOW, **wish)
+    assert found.runs == ()
+    assert found.notes[-1].startswith("nightly is left out: ")
 
 
 def test_an_edit_since_then_is_named_with_what_held_before(past: Past) -> None:
