@@ -59,8 +59,6 @@ class Past:
             cursor=cursor,
             next_run=cursor + HOUR,
             runs=runs,
-            skip_if_busy=False,
-            replace=False,
             left=left,
         )
         assert self.ledger.transact(lambda tx: tx.fire([firing])).beaten == frozenset()
