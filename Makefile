@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTS ?=
 
-.PHONY: run test lint format bench clean
+.PHONY: run test lint format bench battery clean
 
 run: $(READY)
 	$(BIN)/taskrack run
@@ -30,6 +30,9 @@ format: $(VENV)/.ready-dev
 
 bench: $(VENV)/.ready-dev
 	$(BIN)/python -m benchmarks
+
+battery: $(VENV)/.ready-dev
+	$(BIN)/python -m tests.battery
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
