@@ -25,6 +25,7 @@ class StoredTask:
         revision: Rises with every change that nodes must hear of; unique in the ledger.
         removed: Whether the task was taken out and only its history is kept.
         fresh: Whether this registration was the first.
+        edited: Whether this registration has another schedule than the one before.
         fired: How many runs its schedule has started, counted while the task has a most.
     """
 
@@ -37,6 +38,7 @@ class StoredTask:
     revision: int
     removed: bool
     fresh: bool = False
+    edited: bool = False
     fired: int = 0
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from loggers import get_logger
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from manager.engine.cycle import Cycle
     from manager.engine.planner import Planner
     from manager.engine.reporter import Reporter
+
+
+_log = get_logger("taskrack")
 
 
 class Binding:
@@ -52,6 +57,27 @@ class Binding:
         rows = [(each, self._planner.first_run(each, now)) for each in definitions]
         stored = self._ledger.bind(rows, self._node_id, now)
         self._take(definitions, stored, now)
+        for known in stored.values():
+            self._compare(known)
+
+    def _compare(self, stored: StoredTask) -> None:
+        """Say where a schedule that nobody edited gives another next run than it did before."""
+        task = self._book.get(stored.id)
+        if (
+            task is None
+            or stored.fresh
+            or stored.edited
+            or None in {task.next_run, stored.next_run}
+        ):
+            return
+        if task.next_run != stored.next_run:
+            _log.warning(
+                "%s: its schedule is as it was, but its next run moves from %s to %s: the zone "
+                "database, public holidays or a plugin's trigger say otherwise now",
+                stored.id,
+                stored.next_run,
+                task.next_run,
+            )
 
     def refresh(self, stored: Sequence[StoredTask]) -> None:
         """Put into effect what somebody changed about tasks in the ledger."""

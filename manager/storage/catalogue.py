@@ -82,7 +82,8 @@ class Catalogue:
         for row in rows:
             if row["id"] in known:
                 stands = self._rebound(known[row["id"]], row, now)
-                bound[row["id"]] = stored_task_of(stands)
+                edited = stands["cursor"] != known[row["id"]]["cursor"]
+                bound[row["id"]] = stored_task_of(stands, edited=edited)
                 if stands != known[row["id"]] or stands["node"] != node:
                     changes.append(_change(stands, node))
         if changes:

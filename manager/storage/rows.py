@@ -124,7 +124,9 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
     return asdict(attempt)
 
 
-def stored_task_of(row: Mapping[Any, Any], *, fresh: bool = False) -> StoredTask:
+def stored_task_of(
+    row: Mapping[Any, Any], *, fresh: bool = False, edited: bool = False
+) -> StoredTask:
     """Return what *row* knows of a task beside its definition."""
     return StoredTask(
         id=row["id"],
@@ -136,5 +138,6 @@ def stored_task_of(row: Mapping[Any, Any], *, fresh: bool = False) -> StoredTask
         revision=row["revision"],
         removed=row["removed"],
         fresh=fresh,
+        edited=edited,
         fired=row["fired"],
     )
