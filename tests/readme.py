@@ -17,10 +17,13 @@ from core import hookspecs
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
+_NIGHTLY = ("preview", "30 2 * * *", "--timezone", "Europe/Berlin")
+_PREVIEW = (*_NIGHTLY, "--after", "2027-03-27", "--count", "3")
 _SAME = (
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"), "RUN"),
-    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "TIME"),
-    (re.compile(r"\((?:in )?[\d.]+ (?:s|min)(?: ago)?\)"), "(AGO)"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:\.\d+)?"), "TIME"),
+    (re.compile(r"\((?:in )?[\d.]+ (?:s|min|h|d)(?: ago)?\)"), "(AGO)"),
+    (re.compile(r"\bin \d+ (?:min|s)(?: \d+ s)?"), "AHEAD"),
     (re.compile(r"\d+\.\d+ s"), "SECONDS"),
     (re.compile(r" {2,}"), "  "),
 )
@@ -66,12 +69,15 @@ def printed(folder: Path) -> dict[str, str]:
         if "completed in" in line:
             break
     told = taskrack(folder, "runs").communicate(timeout=30)[0]
+    when = taskrack(folder, *_PREVIEW).communicate(timeout=30)[0]
+    why = taskrack(folder, "explain", "count_orders").communicate(timeout=30)[0]
     running.send_signal(signal.SIGINT)
     rest = running.communicate(timeout=30)[0]
     table = [line for line in lines if " | " not in line]
     logged = [line for line in lines if " | " in line]
     first = "".join([*table, *logged, rest])
     outputs = {"output: run": first, "output: runs": told}
+    outputs |= {"output: preview": when, "output: explain": why}
     return {name: text.replace(str(folder), "/srv/shop") for name, text in outputs.items()}
 
 
