@@ -160,5 +160,11 @@ def _latest_of(trigger: Trigger, after: datetime, until: datetime) -> tuple[date
 
 
 def _before(trigger: Trigger, cursor: datetime, fire: tuple[datetime, ...]) -> datetime | None:
-    just_before = fire[0] - fire[0].resolution
+    """Return the last occurrence after *cursor* and before those that fire, searched backwards."""
+    just_before, back = fire[0] - fire[0].resolution, PUNCTUAL
+    while just_before - back > cursor:
+        last, _ = trigger.last_until(just_before, just_before - back)
+        if last is not None:
+            return last
+        back *= 8
     return trigger.last_until(just_before, cursor)[0]

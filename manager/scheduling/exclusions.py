@@ -70,7 +70,7 @@ class Exclusions:
         return free
 
     def spans(self, after: datetime, until: datetime) -> list[Span]:
-        """Return what is covered between two instants, ascending, a date at a time.
+        """Return what is covered between two instants, ascending and apart.
 
         The date after the last one counts too: where a clock is set back over midnight, it was
         shown before.
@@ -81,7 +81,7 @@ class Exclusions:
         while day <= final:
             found += (span for span in self._of_day(day) if after < span[1] and span[0] <= until)
             day += ONE_DAY
-        return sorted(found)
+        return _merged(found)
 
     def _spans_of(self, day: date) -> list[Span]:
         """Return what of *day* is covered, as instants, ascending and apart."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SECOND: Final = timedelta(seconds=1)
 _DAY_SECONDS: Final = 86_400
+_LAST_SECOND: Final = _DAY_SECONDS - 1
 _LAST_YEAR: Final = 9999
 _CYCLE_YEARS: Final = 400  # the calendar repeats itself after so many
 
@@ -43,6 +44,7 @@ class WallTrigger:
         self._pattern = pattern
         self._zone = zone
         self._dst = dst
+        self._every = pattern.count_until(_LAST_SECOND)
         self._odd = lru_cache(64)(self._odd_windows)
         self._from_midnight = lru_cache(1440)(self._seconds_of)  # the minutes of a day
 
@@ -153,8 +155,11 @@ class WallTrigger:
     def _reached(self, window: _Window, instant: datetime) -> int:
         """Return the number of the first local time of *window* that is later than *instant*."""
         second = (instant - window.base) // _SECOND
-        second = max(window.low - 1, min(second, window.high - 1))
-        return self._pattern.count_until(second)
+        if second >= window.high:
+            second = window.high - 1
+        elif second < window.low:
+            second = window.low - 1
+        return self._every if second == _LAST_SECOND else self._pattern.count_until(second)
 
     def _day_before(self, instant: datetime) -> date:
         day = instant.astimezone(self._zone).date()
