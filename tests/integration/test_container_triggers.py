@@ -190,7 +190,7 @@ def test_the_cron_samples_fire_at_their_time_and_the_others_do_not(
     project: Project, moment: datetime, due: set[str]
 ) -> None:
     """A container whose clock is about to strike runs exactly the tasks that are due."""
-    tasks = project.engine(clock=ShiftedClock(moment - timedelta(seconds=0.4)))
+    tasks = project.engine(clock=ShiftedClock(moment - timedelta(seconds=2)))
     for name, arguments in SAMPLES.items():
         tasks.add_task(nothing, "cron", name, **arguments)
     tasks.start()
@@ -206,7 +206,7 @@ def test_the_cron_samples_fire_at_their_time_and_the_others_do_not(
 def test_a_date_fires_once_and_never_again(project: Project) -> None:
     """The seed's Christmas runs at its instant, is finished then, and stays so over restarts."""
     christmas = datetime(2024, 12, 25, tzinfo=UTC)
-    clock = ShiftedClock(christmas - timedelta(seconds=0.4))
+    clock = ShiftedClock(christmas - timedelta(seconds=2))
     calls: list[str] = []
 
     def celebrate() -> None:
