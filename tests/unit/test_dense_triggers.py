@@ -11,7 +11,7 @@ import pytest
 from core.errors import DefinitionError
 from core.policy import CatchUp
 from core.trigger import Limits, Schedule, Trigger, decide
-from manager.scheduling import build_trigger
+from manager.scheduling import build_trigger, describe
 from manager.task.taskmanager import TaskManager
 
 NINE = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -120,3 +120,27 @@ def test_a_schedule_that_is_left_without_any_occurrence_is_refused(
     """Where that does not hang on the registration, it is said before the task is kept."""
     with pytest.raises(DefinitionError, match="it can never fire"):
         TaskManager().preview(trigger, arguments, after=NINE, **options)
+
+
+class Leaving:
+    """A plugin's trigger that tries to end the process."""
+
+    def next_after(self, _instant: datetime) -> datetime | None:
+        """Raise ``SystemExit``."""
+        raise SystemExit(3)
+
+
+def test_a_trigger_that_asks_the_process_to_exit_ends_its_own_schedule_only() -> None:
+    """``sys.exit`` in a plugin's trigger is a failure as any other; nobody else notices."""
+    schedule = Schedule.of("leaving", {}, "UTC", NINE)
+    trigger = build_trigger(schedule, {"leaving": lambda _arguments, _zone: Leaving()})
+    assert trigger.next_after(NINE) is None
+    assert trigger.last_until(NINE, NINE - WEEK) == (None, 0)
+
+
+def test_a_combination_with_a_part_of_a_plugin_is_told_where_the_plugin_is_not_loaded() -> None:
+    """Its own arguments stand for it, as they do where it is not part of anything."""
+    tide = {"trigger": "tide", "trigger_args": {"port": "Bergen"}}
+    nine = {"trigger": "cron", "trigger_args": {"hour": 9}}
+    told = describe("or", {"triggers": [tide, nine]}, "UTC")
+    assert told == "(tide with port='Bergen', UTC) or (at 09:00 every day, UTC)"
