@@ -79,7 +79,10 @@ def backfill(
     """Run every occurrence of a range of the past that never ran."""
     with _control(config) as control:
         zone = ZoneInfo(control.task(task).timezone)
-        start, end = (each.replace(tzinfo=zone).astimezone(UTC) for each in (since, until))
+        try:
+            start, end = (each.replace(tzinfo=zone).astimezone(UTC) for each in (since, until))
+        except OverflowError:
+            raise typer.BadParameter("the range reaches beyond the calendar") from None
         found = control.backfill(task, start, end, dry_run=dry_run)
         alive = control.is_heard
     if json:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from math import gcd
 from typing import TYPE_CHECKING, Final
 
+from manager.scheduling.narrowing import Bounded
 from manager.scheduling.simple import EPOCH, IntervalTrigger
 from manager.scheduling.walls import WallTrigger
 
@@ -16,8 +17,21 @@ if TYPE_CHECKING:
     from core.trigger import Trigger
 
 _MICROSECOND: Final = timedelta(microseconds=1)
-_PATIENCE: Final = 10_000
+_SECOND: Final = timedelta(seconds=1)
+_MINUTE: Final = timedelta(minutes=1)
+_CYCLE: Final = timedelta(days=146_097)
+"""After so long the calendar repeats itself."""
+_LATEST: Final = datetime(9999, 12, 30, tzinfo=UTC)
+_MISSES: Final = 2_000
 """So many misses in a row end the search for an instant that all of several triggers name."""
+_IN_A_ROW: Final = 50
+"""After so many that are left out, stretches are counted rather than instants looked at."""
+_WALKED: Final = 200_000
+"""So many left out in a row end the search for another, where they cannot just be counted."""
+_AGE: Final = timedelta(days=3_653)
+"""So long a time without any ends the search, too."""
+_STEPS: Final = 12
+"""After so many single steps, a leap is cheaper."""
 
 
 class Union:
@@ -59,10 +73,12 @@ class Intersection:
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence later than *instant*; none where the search is hopeless."""
         moment = self._one.next_after(instant)
-        for _ in range(_PATIENCE):
-            met = moment and self._met(moment)
+        for _ in range(_MISSES):
+            met = moment and self._other.next_after(moment - _MICROSECOND)
             if met is None or met == moment:
                 return met
+            if met - instant > _CYCLE:
+                break
             moment = self._one.next_after(met - _MICROSECOND)
         return None
 
@@ -75,20 +91,15 @@ class Intersection:
 
     def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the occurrences in ``(after, until]``, ascending."""
-        moment = self._one.next_after(after)
-        while moment is not None and moment <= until:
-            met = self._met(moment)
-            if met is None:
-                return
-            if met == moment:
-                yield moment
-                moment = self._one.next_after(moment)
+        one, other = (_Walk(each, after, until) for each in (self._one, self._other))
+        while one.at is not None and other.at is not None:
+            if one.at < other.at:
+                one.reach(other.at)
+            elif other.at < one.at:
+                other.reach(one.at)
             else:
-                moment = self._one.next_after(met - _MICROSECOND)
-
-    def _met(self, moment: datetime) -> datetime | None:
-        """Return the first occurrence of the other trigger that is not before *moment*."""
-        return self._other.next_after(moment - _MICROSECOND)
+                yield one.at
+                one.step()
 
 
 class Difference:
@@ -102,34 +113,71 @@ class Difference:
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence later than *instant*; none where the search is hopeless."""
         moment = self._base.next_after(instant)
-        for _ in range(_PATIENCE):
+        for _ in range(_IN_A_ROW):
             if moment is None or self._minus.next_after(moment - _MICROSECOND) != moment:
                 return moment
             moment = self._base.next_after(moment)
+        return moment and self._far_after(moment - _MICROSECOND)
+
+    def _far_after(self, instant: datetime) -> datetime | None:
+        """Return the first occurrence after *instant*, in ever longer stretches."""
+        low, width, seen = instant, _MINUTE, 0
+        counted = not isinstance(self._both, Intersection)
+        while (counted or seen < _WALKED) and low - instant < _AGE:
+            high = low + min(width, _LATEST - low)
+            every = self._base.last_until(high, low)[1]
+            if every > self._both.last_until(high, low)[1]:
+                return next(self.between(low, high))
+            if high == _LATEST:
+                break
+            low, width, seen = high, width * 2, seen + every
         return None
 
     def last_until(self, instant: datetime, after: datetime) -> tuple[datetime | None, int]:
         """Return the last occurrence in ``(after, instant]`` and how many there are in it."""
-        last, every = self._base.last_until(instant, after)
-        left_out = self._both.last_until(instant, after)[1]
-        if last is None or every == left_out:
+        count = self._base.last_until(instant, after)[1]
+        count -= self._both.last_until(instant, after)[1] if count else 0
+        if not count:
             return None, 0
-        while self._minus.next_after(last - _MICROSECOND) == last:
-            before, _ = self._base.last_until(last - _MICROSECOND, after)
-            if before is None:
-                return None, 0
-            last = before
-        return last, every - left_out
+        high, width = instant, _MINUTE
+        while True:
+            low = max(after, high - width)
+            last = max(self.between(low, high), default=None)
+            if last is not None:
+                return last, count
+            high, width = low, width * 2
 
     def between(self, after: datetime, until: datetime) -> Iterator[datetime]:
         """Yield the occurrences in ``(after, until]``, ascending."""
-        unwanted = self._minus.between(after, until)
-        skip = next(unwanted, None)
+        unwanted = _Walk(self._minus, after, until)
         for moment in self._base.between(after, until):
-            while skip is not None and skip < moment:
-                skip = next(unwanted, None)
-            if moment != skip:
+            unwanted.reach(moment)
+            if moment != unwanted.at:
                 yield moment
+
+
+class _Walk:
+    """The occurrences of a trigger in ``(after, until]``, one by one or by leaps."""
+
+    def __init__(self, trigger: Trigger, after: datetime, until: datetime) -> None:
+        self._trigger = trigger
+        self._until = until
+        self._ahead = trigger.between(after, until)
+        self.at = next(self._ahead, None)
+
+    def step(self) -> None:
+        """Go to the next occurrence."""
+        self.at = next(self._ahead, None)
+
+    def reach(self, moment: datetime) -> None:
+        """Go to the first occurrence that is not before *moment*; a leap where it is far."""
+        for _ in range(_STEPS):
+            if self.at is None or self.at >= moment:
+                return
+            self.at = next(self._ahead, None)
+        if self.at is not None and self.at < moment:
+            self._ahead = self._trigger.between(moment - _MICROSECOND, self._until)
+            self.at = next(self._ahead, None)
 
 
 class Never:
@@ -170,7 +218,22 @@ def intersection(one: Trigger, other: Trigger) -> Trigger:
         return one.meeting(other) or Intersection(one, other)
     if isinstance(one, IntervalTrigger) and isinstance(other, IntervalTrigger):
         return _meeting_interval(one, other)
+    if isinstance(one, WallTrigger) and isinstance(other, IntervalTrigger):
+        one, other = other, one
+    if isinstance(one, IntervalTrigger) and isinstance(other, WallTrigger):
+        return _on_the_second(one, other)
     return Intersection(one, other)
+
+
+def _on_the_second(interval: IntervalTrigger, wall: WallTrigger) -> Trigger:
+    """Return where an interval meets local times, none of which lies between two seconds."""
+    seconds = IntervalTrigger(_SECOND, interval.anchor.replace(microsecond=0) - _SECOND)
+    whole = _meeting_interval(interval, seconds)
+    if not isinstance(whole, IntervalTrigger):
+        return Never()
+    if whole.period == _SECOND:
+        return Bounded(wall, whole.anchor + _SECOND, None)
+    return Intersection(whole, wall)
 
 
 def _meeting_interval(one: IntervalTrigger, other: IntervalTrigger) -> Trigger:

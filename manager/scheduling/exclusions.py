@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DAY: Final = 86_400
 _SECOND: Final = timedelta(seconds=1)
-_CENTURY: Final = timedelta(days=36_525)
+_AGE: Final = timedelta(days=3_653)
 Span = tuple[datetime, datetime]
 
 
@@ -61,11 +61,17 @@ class Exclusions:
         return spans[at] if at >= 0 and instant < spans[at][1] else None
 
     def free_from(self, instant: datetime) -> datetime | None:
-        """Return the first instant from *instant* on that is not covered; none in a century."""
-        free = instant
+        """Return the first instant from *instant* on that is not covered.
+
+        None where dates and windows of the day leave none free in ten years.
+        """
+        free, searched = instant, timedelta(0)
         while (covered := self.covering(free)) is not None:
-            free = covered[1]
-            if free - instant > _CENTURY:
+            ends = [end for start, end in self._once if start <= free < end]
+            if not ends:
+                searched += covered[1] - free
+            free = max([covered[1], *ends])
+            if searched > _AGE:
                 return None
         return free
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime, time
+from datetime import date, time
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations.masking import shown
@@ -11,6 +11,7 @@ from core.errors import Problem, TriggerError
 from core.registry import nearest
 from manager.scheduling.exclusions import DAY, Exclusions, Nightly
 from manager.scheduling.holidays import public_holidays
+from manager.scheduling.simple import instant_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -175,6 +176,4 @@ def _weekdays(text: str) -> frozenset[int]:
 
 
 def _once(window: Mapping[str, str], zone: ZoneInfo) -> Span:
-    start, end = (datetime.fromisoformat(window[name]) for name in ("from", "to"))
-    start, end = (each if each.tzinfo else each.replace(tzinfo=zone) for each in (start, end))
-    return start.astimezone(UTC), end.astimezone(UTC)
+    return instant_of(window["from"], zone), instant_of(window["to"], zone)

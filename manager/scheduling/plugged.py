@@ -34,7 +34,7 @@ class Plugged:
         """Return the first occurrence later than *instant*."""
         try:
             moment = self._trigger.next_after(instant)
-        except Exception as error:  # noqa: BLE001 - a plugin's code, isolated
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's code, isolated
             _log.error("trigger %r failed, its schedule ends: %r", self._kind, error)
             return None
         if moment is None:
@@ -87,7 +87,7 @@ def build_plugged(
         raise TriggerError(kind, [Problem("trigger", text)])
     try:
         made = plugged[kind](dict(arguments), ZoneInfo(timezone))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         text = f"the plugin refused them: {type(error).__name__}: {error!s:.200}"
         raise TriggerError(kind, [Problem("trigger_args", text)]) from error
     if not callable(getattr(made, "next_after", None)):

@@ -16,6 +16,7 @@ EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 INTERVAL_UNITS: Final = ("weeks", "days", "hours", "minutes", "seconds")
 SHORTEST: Final = timedelta(milliseconds=10)
 LONGEST: Final = timedelta(days=36_525)
+_MARGIN: Final = timedelta(days=3)
 _DATE_FORM: Final = "expected a date and time such as '2026-12-25 00:00:00'"
 
 
@@ -118,6 +119,12 @@ def checked_date(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
 
 
 def instant_of(text: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of an ISO text, local to *zone* where it names no offset."""
+    """Return the instant of an ISO text, local to *zone* where it names no offset.
+
+    Raises:
+        ValueError: it is no ISO text.
+        OverflowError: it is so near to the ends of the calendar that zones cannot show it.
+    """
     moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    instant = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+    return instant - _MARGIN + 2 * _MARGIN - _MARGIN  # overflows at either end

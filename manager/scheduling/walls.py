@@ -64,6 +64,8 @@ class WallTrigger:
 
     def next_after(self, instant: datetime) -> datetime | None:
         """Return the first occurrence later than *instant*."""
+        if not self._pattern.times:  # no local time is left of two patterns that were joined
+            return None
         try:
             return self._next_after(instant)
         except OverflowError:  # beyond the last day that a date can name

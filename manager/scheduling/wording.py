@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from core.policy import Dst
+from manager.scheduling.combinations import COMBINATIONS, checked_parts
 from manager.scheduling.datewords import day_words, year_words
 from manager.scheduling.limitwords import limit_words, span_words
 from manager.scheduling.named import named_times
@@ -49,11 +50,18 @@ def describe(
         TriggerError: the arguments make no schedule.
     """
     if trigger in KINDS:
-        arguments = checked_arguments(trigger, trigger_args, timezone)
+        arguments = _checked(trigger, trigger_args, timezone)
         told = WORDINGS[trigger](arguments, timezone, Dst(dst))
     else:
         told = plain(trigger, trigger_args, timezone)
     return ", ".join([told, *limit_words(options or {}, timezone)])
+
+
+def _checked(trigger: str, arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
+    """Return arguments in their JSON form; those of a plugin's kind as they are."""
+    if trigger in COMBINATIONS:
+        return checked_parts(trigger, arguments, timezone, _checked)
+    return checked_arguments(trigger, arguments, timezone) if trigger in KINDS else dict(arguments)
 
 
 def plain(trigger: str, arguments: Mapping[str, Any], timezone: str) -> str:

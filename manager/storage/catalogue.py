@@ -112,7 +112,7 @@ class Catalogue:
             self.record(now, "definition", "override ended", row["id"], before, after)
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
-        moved = old["removed"] or _says_when(old) != _says_when(new)
+        moved = old["removed"] or _was_spent(old, new) or _says_when(old) != _says_when(new)
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],
@@ -185,6 +185,15 @@ class Catalogue:
 def _says_when(row: Mapping[str, Any]) -> list[Any]:
     options = [row["options"].get(name) for name in _NARROWING]
     return [row[name] for name in SCHEDULE] + options
+
+
+def _was_spent(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+    """Tell whether a schedule had started its most runs, and may start more now.
+
+    What it named since then was not missed.
+    """
+    most: int | None = old["options"].get("max_runs")
+    return most is not None and old["fired"] >= most and new["options"].get("max_runs") != most
 
 
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from configurations.masking import shown
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MOST: Final = 10_000
 """So many runs one call may add."""
+EARLIEST: Final = datetime(1970, 1, 1, tzinfo=UTC)
+"""No range begins before it: a search from the first century on would hold its caller."""
 _MICROSECOND: Final = timedelta(microseconds=1)
 
 
@@ -99,6 +101,9 @@ def _problems(start: datetime, end: datetime, now: datetime) -> list[Problem]:
     text = "expected an instant with an offset, got one without"
     if naive:
         return [Problem(name, text) for name in naive]
+    if start < EARLIEST:
+        text = f"expected an instant from {EARLIEST:%Y-%m-%d} on, got {shown(str(start))}"
+        return [Problem("start", text)]
     if end < start:
         return [Problem("end", f"expected an instant after the start, got {shown(str(end))}")]
     if end > now:

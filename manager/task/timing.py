@@ -13,11 +13,13 @@ from core.errors import Problem, TriggerError
 from core.policy import Dst
 from core.trigger import UNANCHORED, Limits, Schedule
 from manager.scheduling import (
+    COMBINATIONS,
     EPOCH,
     build_trigger,
     checked_arguments,
     checked_exclusions,
     instant_of,
+    parse_exclusions,
 )
 from manager.schemas.definition import MOMENT
 
@@ -78,7 +80,7 @@ def timing_of(
         text = f"expected an instant after the start, got {shown(data['end'])}"
         problems.append(Problem("end", text))
     timing = Timing(arguments, start, end, exclude)
-    if not problems and (start or end or exclude or trigger not in UNANCHORED):
+    if not problems and (start or end or exclude or trigger in COMBINATIONS):
         problems += _unreachable(trigger, timing, timezone, plugged)
     return (Timing() if problems else timing), problems
 
@@ -98,12 +100,23 @@ def _moment(name: str, value: object, zone: ZoneInfo, problems: list[Problem]) -
         return None
 
 
+def _counts(trigger: str, arguments: Mapping[str, Any]) -> bool:
+    """Tell whether a schedule, or a part of it, counts from its registration."""
+    if trigger in COMBINATIONS:
+        return any(_counts(each["trigger"], each["trigger_args"]) for each in arguments["triggers"])
+    return trigger not in UNANCHORED
+
+
 def _unreachable(
     trigger: str, timing: Timing, timezone: str, plugged: TriggerFactories
 ) -> list[Problem]:
     """Return that it can never be due, where that does not hang on when it is registered."""
-    if timing.start is None and trigger not in UNANCHORED:
-        return []
+    if timing.start is None and _counts(trigger, timing.arguments):
+        zone = ZoneInfo(timezone)
+        spared = parse_exclusions(exclude_text(timing.exclude), zone) if timing.exclude else None
+        if spared is None or spared.free_from(EPOCH) is not None:
+            return []
+        return [Problem("exclude", "it can never fire: expected some time that is not excluded")]
     anchor = timing.start or EPOCH
     limits = Limits(timing.start, timing.end, exclude_text(timing.exclude))
     schedule = Schedule.of(trigger, timing.arguments, timezone, anchor, Dst.ONCE, limits)

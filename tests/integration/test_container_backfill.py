@@ -105,10 +105,11 @@ def test_a_backfill_does_not_hold_up_what_is_due(lab: Lab) -> None:
     [
         (NOON, NOON - DAY, "backfill: end: expected an instant after the start"),
         (NOON, NOON + 365_000 * DAY, "expected an instant that has passed"),
+        (datetime.min.replace(tzinfo=UTC), NOON, "expected an instant from 1970-01-01 on"),
         (NOON.replace(tzinfo=None), NOON, "start: expected an instant with an offset"),
         (NOON - 4000 * DAY, NOON, "expected at most 10000 occurrences in one range, got 9600"),
     ],
-    ids=["order", "future", "naive", "many"],
+    ids=["order", "future", "first-century", "naive", "many"],
 )
 def test_a_range_that_cannot_be_meant_is_refused(
     project: Project, start: datetime, end: datetime, said: str

@@ -10,7 +10,7 @@ import pytest
 from core.errors import DefinitionError
 from core.run import Cause, RunState, TaskState
 from tests.pages import command
-from tests.tools import eventually, finals, fire, states, task_of
+from tests.tools import ShiftedClock, eventually, finals, fire, states, task_of
 
 if TYPE_CHECKING:
     from tests.tools import Project
@@ -100,6 +100,27 @@ def test_a_schedule_ends_after_its_most_runs(project: Project) -> None:
     finals(again, "beside", 3)
     assert task_of(again, "few").status is TaskState.FINISHED
     assert task_of(again, "few").completed == 4
+
+
+@pytest.mark.parametrize("most", [3, None], ids=["more", "no-most"])
+def test_a_schedule_that_may_start_more_runs_makes_up_none(
+    project: Project, most: int | None
+) -> None:
+    """What it named while it was finished was not missed: it goes on with the next one."""
+    noon = datetime(2026, 3, 20, 12, 59, 59, tzinfo=UTC)
+    tasks = project.engine(clock=ShiftedClock(noon))
+    tasks.add_task(beat, "cron", "hourly", minute=0, max_runs=1)
+    tasks.start()
+    finals(tasks, "hourly")
+    tasks.shutdown()
+
+    again = project.engine(clock=ShiftedClock(noon + timedelta(hours=3, minutes=30)))
+    again.add_task(beat, "cron", "hourly", minute=0, max_runs=most, catch_up="all")
+    again.add_task(beat, "interval", "beside", seconds=0.05)
+    again.start()
+    finals(again, "beside", 3)
+    assert len(again.list_runs("hourly")) == 1
+    assert task_of(again, "hourly").next_run == datetime(2026, 3, 20, 17, tzinfo=UTC)
 
 
 def test_nothing_is_due_before_the_start_or_after_the_end(project: Project) -> None:

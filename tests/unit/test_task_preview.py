@@ -63,3 +63,24 @@ def test_what_makes_no_schedule_is_refused(change: dict[str, Any], said: str) ->
     with pytest.raises(DefinitionError) as caught:
         preview(**(sound | change))
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("jitter", each) for each in (float("nan"), float("inf"), 1e300, -5, True, "5")),
+        *(("start", each) for each in (5, True, "0001-01-01", b"x")),
+        *(("end", each) for each in (5, False, "9999-12-31T23:59")),
+        *(("exclude", each) for each in (0, False, "2026-12-24")),
+        *(("count", each) for each in (None, -1, True, 2.5)),
+        ("after", "2026-01-01"),
+        ("trigger_args", None),
+        ("exclude", {"windows": [{"from": "0001-01-01 00:00", "to": "9999-12-31 23:00"}]}),
+    ],
+    ids=str,
+)
+def test_a_preview_names_every_value_of_a_wrong_kind(name: str, value: object) -> None:
+    """What a definition would refuse is neither passed over nor a bare error of arithmetic."""
+    given: dict[str, Any] = {"trigger_args": {"hour": 3}, "count": 2, "after": START, name: value}
+    with pytest.raises(DefinitionError, match=name):
+        TaskManager().preview("cron", **given)
