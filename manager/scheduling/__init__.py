@@ -3,7 +3,7 @@
 from manager.scheduling.clockchanges import Affected, ClockChange, affected, clock_changes
 from manager.scheduling.combinations import COMBINATIONS
 from manager.scheduling.exclusiontext import checked_exclusions, parse_exclusions
-from manager.scheduling.simple import EPOCH, instant_of
+from manager.scheduling.simple import EPOCH, instant_of, limit_of
 from manager.scheduling.timetable import ApsTimetable
 from manager.scheduling.triggers import KINDS, build_trigger, checked_arguments
 from manager.scheduling.wording import describe
@@ -22,5 +22,6 @@ __all__ = [
     "clock_changes",
     "describe",
     "instant_of",
+    "limit_of",
     "parse_exclusions",
 ]

@@ -11,7 +11,7 @@ from core.errors import Problem, TriggerError
 from core.registry import nearest
 from manager.scheduling.exclusions import DAY, Exclusions, Nightly
 from manager.scheduling.holidays import public_holidays
-from manager.scheduling.simple import instant_of
+from manager.scheduling.simple import limit_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -176,4 +176,4 @@ def _weekdays(text: str) -> frozenset[int]:
 
 
 def _once(window: Mapping[str, str], zone: ZoneInfo) -> Span:
-    return instant_of(window["from"], zone), instant_of(window["to"], zone)
+    return limit_of(window["from"], zone), limit_of(window["to"], zone)

@@ -119,12 +119,16 @@ def checked_date(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
 
 
 def instant_of(text: str, zone: ZoneInfo) -> datetime:
-    """Return the instant of an ISO text, local to *zone* where it names no offset.
+    """Return the instant of an ISO text, local to *zone* where it names no offset."""
+    moment = datetime.fromisoformat(text)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
+
+
+def limit_of(text: str, zone: ZoneInfo) -> datetime:
+    """Return the instant of an ISO text that limits others, which zones must be able to show.
 
     Raises:
         ValueError: it is no ISO text.
-        OverflowError: it is so near to the ends of the calendar that zones cannot show it.
+        OverflowError: it is nearer than three days to an end of the calendar.
     """
-    moment = datetime.fromisoformat(text)
-    instant = (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)
-    return instant - _MARGIN + 2 * _MARGIN - _MARGIN  # overflows at either end
+    return instant_of(text, zone) - _MARGIN + 2 * _MARGIN - _MARGIN  # overflows at either end

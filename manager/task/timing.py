@@ -18,7 +18,7 @@ from manager.scheduling import (
     build_trigger,
     checked_arguments,
     checked_exclusions,
-    instant_of,
+    limit_of,
     parse_exclusions,
 )
 from manager.schemas.definition import MOMENT
@@ -94,7 +94,7 @@ def _moment(name: str, value: object, zone: ZoneInfo, problems: list[Problem]) -
     if not isinstance(value, str | date):
         return None
     try:
-        return instant_of(value if isinstance(value, str) else value.isoformat(), zone)
+        return limit_of(value if isinstance(value, str) else value.isoformat(), zone)
     except (ValueError, OverflowError):
         problems.append(Problem(name, f"expected {MOMENT}, got {shown(value)}"))
         return None
@@ -121,7 +121,10 @@ def _unreachable(
     limits = Limits(timing.start, timing.end, exclude_text(timing.exclude))
     schedule = Schedule.of(trigger, timing.arguments, timezone, anchor, Dst.ONCE, limits)
     built = build_trigger(schedule, plugged)
-    if built.next_after(anchor - timedelta(microseconds=1)) is not None:
-        return []
+    try:
+        if built.next_after(anchor - timedelta(microseconds=1)) is not None:
+            return []
+    except OverflowError:  # a date at an end of the calendar: no zone can show what is around it
+        pass
     text = "it can never fire: nothing that is due lies between its start and its end, not excluded"
     return [Problem("trigger_args", text)]
