@@ -58,6 +58,7 @@ class TaskDefinition:
         source: Where it is written, such as ``backgroundtask/taskplugins.py, TASK_DEFINITIONS[0]``.
         called: Whether a call of ``add_task`` gave it, not a plugin's module.
         given: Names of the options that were written out, not defaulted.
+        lane: Which executor runs it: ``loop`` for coroutine functions, else ``thread``.
     """
 
     id: str
@@ -90,16 +91,17 @@ class TaskDefinition:
     source: str = ""
     called: bool = False
     given: frozenset[str] = frozenset()
+    lane: str = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Look once at what kind of function it is: every run asks for it."""
+        lane = "loop" if is_coroutine_function(self.func) else "thread"
+        object.__setattr__(self, "lane", lane)
 
     @property
     def func_path(self) -> str:
         """The function's place as ``module:qualified.name``; a label, never a name to import."""
         return path_of(self.func)
-
-    @property
-    def lane(self) -> str:
-        """Which executor runs it: ``loop`` for coroutine functions, else ``thread``."""
-        return "loop" if is_coroutine_function(self.func) else "thread"
 
     def schedule(self, anchor: datetime) -> Schedule:
         """Return when it is due if it was first registered at *anchor*."""
@@ -128,7 +130,7 @@ class TaskDefinition:
         )
 
 
-_IDENTITY: Final = frozenset({"id", "func", "plugin", "source", "called", "given"})
+_IDENTITY: Final = frozenset({"id", "func", "plugin", "source", "called", "given", "lane"})
 DATA_FIELDS: Final = frozenset(each.name for each in fields(TaskDefinition)) - _IDENTITY
 """The options of a definition that a later call for the same function may supply."""
 EDITABLE: Final = frozenset(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -219,4 +218,5 @@ class RunIds:
             milliseconds, counter = self._last >> 12, self._last & 0xFFF
         random = int.from_bytes(os.urandom(8)) & (1 << 62) - 1
         value = milliseconds << 80 | 7 << 76 | counter << 64 | 2 << 62 | random
-        return str(uuid.UUID(int=value))
+        text = f"{value:032x}"
+        return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"

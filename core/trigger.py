@@ -118,28 +118,47 @@ class Decision:
 
 
 def decide(
-    trigger: Trigger, cursor: datetime, now: datetime, catch_up: CatchUp, grace: timedelta | None
+    trigger: Trigger,
+    cursor: datetime,
+    now: datetime,
+    catch_up: CatchUp,
+    grace: timedelta | None,
+    first: datetime | None = None,
 ) -> Decision:
     """Decide every occurrence in ``(cursor, now]`` by policy; nothing is left undecided.
 
     An occurrence that is noticed within two seconds is on time. Of older ones, ``latest`` makes
     up the last, ``all`` the last hundred of a day, ``none`` nothing. A *grace* drops what was
     noticed later than it.
+
+    Args:
+        trigger: What is asked, once where a single occurrence is due.
+        cursor: Occurrences up to here were decided before.
+        now: Occurrences up to here are decided.
+        catch_up: What is made up.
+        grace: How late an occurrence may be noticed; ``None`` leaves it to *catch_up*.
+        first: The first occurrence after *cursor*, where it is known.
     """
-    next_run = trigger.next_after(now)
-    last, count = trigger.last_until(now, cursor)
-    if last is None:
-        return Decision((), late=False, missed=0, missed_until=None, next_run=next_run)
+    first = trigger.next_after(cursor) if first is None else first
+    if first is None or first > now:
+        return Decision((), late=False, missed=0, missed_until=None, next_run=first)
+    last: datetime | None = first
+    count, next_run = 1, trigger.next_after(first)
+    if next_run is not None and next_run <= now:
+        last, count = trigger.last_until(now, cursor)
+        next_run = trigger.next_after(now)
     oldest = now - _patience(catch_up, grace)
     fire: tuple[datetime, ...] = ()
     if catch_up is CatchUp.ALL:
         fire = _latest_of(trigger, max(cursor, oldest), now)
-    elif last >= oldest:
+    elif last is not None and last >= oldest:
         fire = (last,)
     missed = count - len(fire)
-    until = _before(trigger, cursor, fire) if fire else last
+    until = None
+    if missed:
+        until = _before(trigger, cursor, fire) if fire else last
     late = bool(fire) and now - fire[0] > PUNCTUAL
-    return Decision(fire, late, missed, until if missed else None, next_run)
+    return Decision(fire, late, missed, until, next_run)
 
 
 def _patience(catch_up: CatchUp, grace: timedelta | None) -> timedelta:

@@ -89,7 +89,7 @@ class Book:
         before = self._tasks.get(task.definition.id)
         self._tasks[task.definition.id] = task
         self._users[task.schedule] += 1
-        self._triggers[task.schedule] = task.trigger
+        task.trigger = self._triggers.setdefault(task.schedule, task.trigger)
         if before is not None:
             self._release(before.schedule)
         self.retime(task)

@@ -149,19 +149,24 @@ class Cycle:
             self._blocked = set()
         slots = {lane: executor.free() for lane, executor in self._executors.items()}
         due = self._book.due(now)
+        firings = self._plan(due, now, slots) if due else []
+        self._backlog.update(
+            run.lane for firing in firings for run in firing.runs if run.state is RunState.PENDING
+        )
+        lanes = {lane for lane in self._backlog if slots.get(lane, 0) > 0}
+        self._backlog -= lanes
+        if self._foreign:
+            self._foreign = {each for each in self._foreign if self._book.get(each) is None}
+        return _Turn(now, endings, due, firings, slots, lanes)
+
+    def _plan(self, due: list[LiveTask], now: datetime, slots: dict[str, int]) -> list[Firing]:
+        """Return what becomes of *due*; where others wait for a place, they go first."""
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
         try:
-            firings = self._planner.plan(due, now, direct, self._leaked()) if due else []
+            return self._planner.plan(due, now, direct, self._leaked())
         except BaseException:
             self._put_back(due)
             raise
-        self._foreign = {each for each in self._foreign if self._book.get(each) is None}
-        waits = {
-            run.lane for firing in firings for run in firing.runs if run.state is RunState.PENDING
-        }
-        lanes = {lane for lane in self._backlog | waits if slots.get(lane, 0) > 0}
-        self._backlog = (self._backlog | waits) - lanes
-        return _Turn(now, endings, due, firings, slots, lanes)
 
     def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""

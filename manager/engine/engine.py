@@ -24,7 +24,6 @@ from manager.engine.upkeep import Upkeep
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from core.clock import Clock
     from core.definition import TaskDefinition
@@ -230,16 +229,17 @@ class Engine:
         """
         if self._wakeup.is_set():
             return timedelta(0)
-        now = self._clock.now()
-        moments: list[datetime | None] = []
+        rest: timedelta | None = None
         if self.state is EngineState.RUNNING:  # else what is due stays due
             with self._cycle.lock:
-                moments = [self._book.earliest(), self._cycle.alarm]
-        pauses = [moment - now for moment in moments if moment is not None]
+                due, alarm = self._book.earliest(), self._cycle.alarm
+            first = alarm if due is None or (alarm is not None and alarm < due) else due
+            rest = None if first is None else first - self._clock.now()
         deadline = self._execution.nearest_deadline()
         if deadline is not None:
-            pauses.append(timedelta(seconds=deadline - self._clock.monotonic()))
-        return min(pauses, default=None)
+            left = timedelta(seconds=deadline - self._clock.monotonic())
+            rest = left if rest is None else min(rest, left)
+        return rest
 
     def _serve(self) -> None:
         while self.state is not EngineState.STOPPED:

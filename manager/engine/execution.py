@@ -135,6 +135,8 @@ class Execution:
 
     def nearest_deadline(self) -> float | None:
         """Return the earliest monotonic second at which an attempt's time is up."""
+        if not self._live:
+            return None
         deadlines = (each.deadline for each in self.live())
         return min((each for each in deadlines if each is not None), default=None)
 
@@ -150,6 +152,8 @@ class Execution:
                     self._interrupted.append(live)
                 else:
                     found.append(self._ending(live, outcome, ended_at))
+        if not self._live:
+            return found
         second = self._clock.monotonic()
         for live in self.live():
             if live.deadline is not None and live.deadline <= second:

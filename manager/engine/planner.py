@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manager.engine.book import Book
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
+_TIMED: Final = frozenset({Cause.SCHEDULE, Cause.CATCH_UP})
 
 
 def in_effect(definition: TaskDefinition, overrides: Mapping[str, Any]) -> TaskDefinition:
@@ -111,10 +112,11 @@ class Planner:
         firings: list[Firing] = []
         for task in due:
             said = task.definition
-            key = (task.schedule, task.cursor, said.catch_up, said.misfire_grace_time)
+            catch_up, grace = said.catch_up, said.misfire_grace_time
+            key = (task.trigger, task.cursor, catch_up, grace)
             decision = memo.get(key)
             if decision is None:
-                decision = decide(task.trigger, task.cursor, now, *key[2:])
+                decision = decide(task.trigger, task.cursor, now, catch_up, grace, task.next_run)
                 memo[key] = decision
             if task.left is not None:
                 decision = replace(decision, fire=decision.fire[: task.left])
@@ -154,18 +156,14 @@ class Planner:
         bounded = room is not None and not queues
         runs = list(self._missed(task, decision, now))
         lane = task.definition.lane
+        cause = Cause.CATCH_UP if decision.late else Cause.SCHEDULE
         for instant in decision.fire:
             direct = (bounded or overlap.limit is None) and slots.get(lane, 0) > 0
             if direct:
                 slots[lane] -= 1
-            cause = Cause.CATCH_UP if decision.late else Cause.SCHEDULE
             runs.append(self.new_run(task.definition, instant, cause, now, started=direct))
-        replaces = overlap.mode is Overlap.REPLACE
-        return replace(
-            self._firing(task, now, decision.next_run, tuple(runs)),
-            room=room,
-            replace=replaces,
-        )
+        upcoming, replaces = decision.next_run, overlap.mode is Overlap.REPLACE
+        return self._firing(task, now, upcoming, tuple(runs), room=room, replace=replaces)
 
     def new_run(
         self,
@@ -177,21 +175,24 @@ class Planner:
         started: bool = False,
     ) -> Run:
         """Return a run of *definition* for *instant*, already started if so asked."""
-        run = Run.requested(
-            self._ids.new(now),
-            definition.id,
-            cause,
-            now,
-            lane=definition.lane,
-            priority=definition.priority,
-        )
-        if cause not in {Cause.SCHEDULE, Cause.CATCH_UP}:
-            return run
-        run = replace(run, fire_key=instant.isoformat(), scheduled_for=instant)
-        if not started:
-            return run
-        return replace(
-            run, state=RunState.RUNNING, attempt=1, token=1, node=self._node_id, started_at=now
+        run_id, lane, priority = self._ids.new(now), definition.lane, definition.priority
+        if cause not in _TIMED:
+            return Run.requested(run_id, definition.id, cause, now, lane=lane, priority=priority)
+        return Run(
+            id=run_id,
+            task_id=definition.id,
+            fire_key=instant.isoformat(),
+            scheduled_for=instant,
+            cause=cause,
+            state=RunState.RUNNING if started else RunState.PENDING,
+            lane=lane,
+            priority=priority,
+            attempt=int(started),
+            token=int(started),
+            node=self._node_id if started else None,
+            not_before=now,
+            created_at=now,
+            started_at=now if started else None,
         )
 
     def _dropped(
@@ -208,7 +209,13 @@ class Planner:
 
     @staticmethod
     def _firing(
-        task: LiveTask, cursor: datetime, next_run: datetime | None, runs: tuple[Run, ...]
+        task: LiveTask,
+        cursor: datetime,
+        next_run: datetime | None,
+        runs: tuple[Run, ...],
+        *,
+        room: int | None = None,
+        replace: bool = False,
     ) -> Firing:
         return Firing(
             task_id=task.definition.id,
@@ -216,5 +223,7 @@ class Planner:
             cursor=cursor,
             next_run=next_run,
             runs=runs,
+            room=room,
+            replace=replace,
             left=task.left,
         )

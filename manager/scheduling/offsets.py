@@ -21,11 +21,22 @@ def day_spans(zone: ZoneInfo, day: date) -> tuple[tuple[datetime, datetime, time
 
     Each is its first instant, the first one after it, and the offset.
     """
+    offset = steady_offset(zone, day)
+    if offset is None:
+        return stretches(zone, day)
+    first = midnight_of(day) - offset
+    return ((first, first + ONE_DAY, offset),)
+
+
+@lru_cache(maxsize=4096)
+def steady_offset(zone: ZoneInfo, day: date) -> timedelta | None:
+    """Return the one offset of *zone* on *day*; ``None`` where it may set its clock then.
+
+    Every schedule of the zone asks for the same days.
+    """
     midnight = midnight_of(day)
     offset = offset_of(zone, midnight - REACH)
-    if offset == offset_of(zone, midnight + ONE_DAY + REACH):
-        return ((midnight - offset, midnight + ONE_DAY - offset, offset),)
-    return stretches(zone, day)
+    return offset if offset == offset_of(zone, midnight + ONE_DAY + REACH) else None
 
 
 @lru_cache(maxsize=256)

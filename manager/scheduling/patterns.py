@@ -62,8 +62,8 @@ class Pattern:
                 barren.add(kind)
 
     def _dates_of_year(self, first: date) -> Iterator[date]:
-        for month in sorted(self.months):
-            if month >= first.month:
+        for month in range(first.month, 13):
+            if month in self.months:
                 begin = first.day if month == first.month else 1
                 for number in range(begin, monthrange(first.year, month)[1] + 1):
                     day = date(first.year, month, number)

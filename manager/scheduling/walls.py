@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from core.policy import Dst
-from manager.scheduling.offsets import ONE_DAY, REACH, midnight_of, offset_of, stretches
+from manager.scheduling.offsets import ONE_DAY, midnight_of, steady_offset, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -169,11 +169,10 @@ class WallTrigger:
 
     def _windows(self, day: date) -> tuple[_Window, ...]:
         """Return the windows of *day*, ascending; on an ordinary day there is one."""
-        midnight = midnight_of(day)
-        offset = offset_of(self._zone, midnight - REACH)
-        if offset == offset_of(self._zone, midnight + ONE_DAY + REACH):
-            return (_Window(midnight - offset, 0, _DAY_SECONDS),)
-        return self._odd(day)
+        offset = steady_offset(self._zone, day)
+        if offset is None:
+            return self._odd(day)
+        return (_Window(midnight_of(day) - offset, 0, _DAY_SECONDS),)
 
     def _odd_windows(self, day: date) -> tuple[_Window, ...]:
         """Return the windows of a day on or near which the clock is set.

@@ -7,7 +7,7 @@ import threading
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL, make_url
@@ -22,14 +22,16 @@ from manager.storage.migration import REVISIONS, fill, migrate, stored_version
 from manager.storage.prepared import driver_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy.engine import Connection
 
+T = TypeVar("T")
 _log = get_logger("taskrack.sql")
 _MAGIC: Final = b"SQLite format 3\x00"
 _FAULTS: Final = (SQLAlchemyError, sqlite3.Error)
 _BUSY_MS: Final = 5_000
+_WRITE: Final = "BEGIN IMMEDIATE"
 _SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
 
 
@@ -129,9 +131,10 @@ class Database:
                 engine.dispose()
         self._writer = self._readers = self._writers = None
 
-    @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Give the one writing connection in a transaction; the caller sees to it that it is alone.
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in a transaction of the one writing connection; return its value.
+
+        The caller sees to it that it is alone.
 
         Raises:
             LedgerError: the database did not take it; nothing was written.
@@ -139,8 +142,8 @@ class Database:
         if self._writer is None:
             raise LedgerError(self.label, "it is not open; start the container first")
         try:
-            with self._memory_lock, self._writer.begin():
-                yield self._writer
+            with self._memory_lock:
+                return _committed(self._writer, work)
         except _FAULTS as error:
             raise LedgerError(self.label, explained(error)) from error
 
@@ -173,7 +176,7 @@ class Database:
             options |= {"poolclass": QueuePool, **self._pool}
         options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
         engine = create_engine(self._url, **options)
-        begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+        begin = _WRITE if writes else "BEGIN"
 
         @event.listens_for(engine, "connect")
         def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
@@ -187,9 +190,31 @@ class Database:
 
         @event.listens_for(engine, "begin")
         def start(connection: Connection) -> None:
-            driver_of(connection).execute(begin)
+            driver = driver_of(connection)
+            joins = connection is self._writer and driver.in_transaction
+            if not joins:
+                driver.execute(begin)
 
         return engine
+
+
+def _committed(writer: Connection, work: Callable[[Connection], T]) -> T:
+    """Begin and commit in the driver's words: SQLAlchemy's cost more than a small write.
+
+    What *work* executes by SQLAlchemy joins the transaction.
+    """
+    driver = driver_of(writer)
+    driver.execute(_WRITE)
+    try:
+        value = work(writer)
+        driver.commit()
+    except BaseException:
+        driver.rollback()
+        raise
+    finally:
+        if writer.in_transaction():  # it takes what joined for its own
+            writer.rollback()
+    return value
 
 
 def _parsed(url: str) -> URL:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy.dialects import sqlite
 
+from manager.storage.types import Instant, Json, to_micros, to_text
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from sqlite3 import Connection as DriverConnection
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
     from sqlalchemy.sql.elements import CompilerElement
+    from sqlalchemy.types import TypeEngine
 
 _DIALECT: Final = sqlite.dialect()
 
@@ -29,36 +32,49 @@ class Prepared:
         given = None if columns is None else list(columns)
         compiled: Any = statement.compile(dialect=_DIALECT, column_keys=given)
         self.text = str(compiled)
-        self._places: list[tuple[str | None, Callable[[Any], Any] | None, Any]] = []
-        for name in compiled.positiontup:
+        self._names: list[str] = list(compiled.positiontup)
+        self._constants: dict[str, Any] = {}
+        self._converted: list[tuple[int, Callable[[Any], Any]]] = []
+        for place, name in enumerate(self._names):
             bind = compiled.binds[name]
-            process = bind.type.dialect_impl(_DIALECT).bind_processor(_DIALECT)
-            if bind.required:
-                self._places.append((name, process, None))
-            else:
+            convert = converter_of(bind.type)
+            if not bind.required:
                 value = bind.effective_value
-                self._places.append((None, None, process(value) if process else value))
+                self._constants[name] = convert(value) if convert and value is not None else value
+            elif convert is not None:
+                self._converted.append((place, convert))
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> Cursor:
+    def run(self, driver: DriverConnection, values: Mapping[str, Any]) -> Cursor:
         """Execute it with *values* by the names of its parameters.
 
         Raises:
             sqlite3.Error: the database did not take it.
         """
-        return driver_of(connection).execute(self.text, self._bound(values))
+        return driver.execute(self.text, self._bound(values))
 
-    def run_each(self, connection: Connection, rows: Sequence[Mapping[str, Any]]) -> Cursor:
+    def run_each(self, driver: DriverConnection, rows: Sequence[Mapping[str, Any]]) -> Cursor:
         """Execute it for each of *rows*."""
         if len(rows) == 1:
-            return self.run(connection, rows[0])
-        return driver_of(connection).executemany(self.text, [self._bound(row) for row in rows])
+            return self.run(driver, rows[0])
+        return driver.executemany(self.text, [self._bound(row) for row in rows])
 
     def _bound(self, values: Mapping[str, Any]) -> list[Any]:
-        bound: list[Any] = []
-        for name, process, constant in self._places:
-            value = constant if name is None else values[name]
-            bound.append(value if process is None else process(value))
+        known = {**values, **self._constants} if self._constants else values
+        bound = [known[name] for name in self._names]
+        for place, convert in self._converted:
+            value = bound[place]
+            if value is not None:
+                bound[place] = convert(value)
         return bound
+
+
+def converter_of(kind: TypeEngine[Any]) -> Callable[[Any], Any] | None:
+    """Return what turns a value of *kind* that is not ``None`` into one of the driver's."""
+    if isinstance(kind, Instant):
+        return to_micros
+    if isinstance(kind, Json):
+        return to_text
+    return kind.dialect_impl(_DIALECT).bind_processor(_DIALECT)
 
 
 def driver_of(connection: Connection) -> DriverConnection:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import Integer, case, cast, exists, func, select, type_coerce
 
@@ -19,7 +19,7 @@ from manager.schemas.reading import (
 )
 from manager.storage.evidence import Evidence
 from manager.storage.listing import Listing, Liveness
-from manager.storage.rows import run_of
+from manager.storage.rows import CAUSES, REASONS, STATES
 from manager.storage.tables import (
     IS_OPEN,
     IS_RUNNING,
@@ -38,10 +38,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.run import Run
     from manager.storage.database import Database
 
 _HOUR: Final = timedelta(hours=1)
+_FIELDS: Final = set(RunRead.model_fields)
+_NAMES: Final = tuple(name for name in RunRead.model_fields if name != "attempts")
+_SHOWN: Final = tuple(runs.c[name] for name in _NAMES)
 
 
 class Reading:
@@ -64,13 +66,13 @@ class Reading:
     def run(self, run_id: str) -> RunRead | None:
         """Return a run with its attempts, or ``None``."""
         with self._database.read() as connection:
-            row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
+            row = connection.execute(select(*_SHOWN).where(runs.c.id == run_id)).first()
             if row is None:
                 return None
             query = select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.token)
             found = connection.execute(query).mappings().all()
         tries = tuple(AttemptRead.model_validate(dict(each)) for each in found)
-        return run_read(run_of(row)).model_copy(update={"attempts": tries})
+        return _run_read(row, tries)
 
     def runs(
         self,
@@ -80,14 +82,14 @@ class Reading:
         limit: int = 100,
     ) -> list[RunRead]:
         """Return the newest runs first, at most *limit*."""
-        query = select(runs).order_by(runs.c.id.desc()).limit(limit)
+        query = select(*_SHOWN).order_by(runs.c.id.desc()).limit(limit)
         if task_id is not None:
             query = query.where(runs.c.task_id == task_id)
         if state is not None:
             query = query.where(runs.c.state == state.value)
         with self._database.read() as connection:
-            rows = connection.execute(query).mappings().all()
-        return [run_read(run_of(row)) for row in rows]
+            rows = connection.execute(query).all()
+        return [_run_read(row) for row in rows]
 
     def ran(self, task_id: str, start: datetime, end: datetime) -> set[datetime]:
         """Return the occurrences in ``[start, end]`` that have a run which started, or will."""
@@ -152,19 +154,19 @@ class Reading:
         )
         hour = cast((begun - to_micros(start)) / (_HOUR // timedelta(microseconds=1)), Integer)
         per_hour = select(hour, func.count()).where(*within).group_by(hour)
-        failing = select(runs).where(*within, runs.c.state == RunState.FAILED)
+        failing = select(*_SHOWN).where(*within, runs.c.state == RunState.FAILED)
         failing = failing.order_by(runs.c.id.desc()).limit(100)
         with self._database.read() as connection:
             each = connection.execute(per_task).mappings().all()
             counts = dict(connection.execute(per_hour).all())
-            failures = connection.execute(failing).mappings().all()
+            failures = connection.execute(failing).all()
         hours = range(max(1, -(-(end - start) // _HOUR)))
         return PeriodStatistics(
             start=start,
             end=end,
             tasks=tuple(TaskStatistics.model_validate(dict(row)) for row in each),
             hours=tuple(counts.get(number, 0) for number in hours),
-            failures=tuple(run_read(run_of(row)) for row in failures),
+            failures=tuple(_run_read(row) for row in failures),
         )
 
 
@@ -180,12 +182,12 @@ def _liveness(connection: Connection) -> Liveness:
     return Liveness(unbound=frozenset(loose), timed=any(timed.values()))
 
 
-def run_read(run: Run) -> RunRead:
-    """Return what is shown of *run*."""
-    return RunRead.model_construct(
-        **{name: getattr(run, name) for name in RunRead.model_fields if name != "attempts"},
-        attempts=(),
-    )
+def _run_read(row: Sequence[Any], tries: tuple[AttemptRead, ...] = ()) -> RunRead:
+    """Return what *row*, which holds the columns of ``_SHOWN``, says of a run."""
+    run = dict(zip(_NAMES, row, strict=True))
+    run["cause"], run["state"] = CAUSES[run["cause"]], STATES[run["state"]]
+    run["reason"], run["attempts"] = REASONS[run["reason"]], tries
+    return RunRead.vouched(run, _FIELDS)
 
 
 def _busiest(states: Sequence[tuple[str, str]]) -> dict[str, TaskState]:

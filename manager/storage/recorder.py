@@ -81,8 +81,7 @@ class Recorder:
 
     def _commit(self, entries: list[_Entry[Any]]) -> None:
         try:
-            with self._database.write() as connection:
-                values = [entry.work(connection) for entry in entries]
+            values = self._database.write(lambda link: [entry.work(link) for entry in entries])
         except TaskrackError as error:
             if len(entries) == 1:
                 entries[0].failure, entries[0].settled = error, True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from core.policy import Backoff, Overlap
 from core.records import StoredTask
@@ -15,6 +15,13 @@ if TYPE_CHECKING:
 
     from core.definition import TaskDefinition
     from core.policy import OverlapPolicy
+
+CAUSES: Final[Mapping[str, Cause]] = {each.value: each for each in Cause}
+STATES: Final[Mapping[str, RunState]] = {each.value: each for each in RunState}
+REASONS: Final[Mapping[str | None, Reason | None]] = {
+    None: None,
+    **{each.value: each for each in Reason},
+}
 
 
 def task_row(definition: TaskDefinition, next_run: datetime | None) -> dict[str, Any]:
@@ -113,9 +120,9 @@ def run_of(row: Mapping[Any, Any]) -> Run:
     """Return the run that *row* holds."""
     columns = dict(row)
     del columns["cancel_requested"]
-    columns["cause"] = Cause(columns["cause"])
-    columns["state"] = RunState(columns["state"])
-    columns["reason"] = None if columns["reason"] is None else Reason(columns["reason"])
+    columns["cause"] = CAUSES[columns["cause"]]
+    columns["state"] = STATES[columns["state"]]
+    columns["reason"] = REASONS[columns["reason"]]
     return Run(**columns)
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, bindparam, case, func, literal, null, select, update
+from sqlalchemy import bindparam, case, func, literal, literal_column, null, select, update
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Cause, RunState
 from manager.storage.prepared import Prepared
 from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, runs, tasks
 
-ADVANCE: Final = Prepared(
+if TYPE_CHECKING:
+    from sqlalchemy.sql.elements import ColumnElement
+
+_BACKFILL: Final[ColumnElement[str]] = literal_column(f"'{Cause.BACKFILL.value}'")
+_OPEN: Final = select(func.count()).where(IS_OPEN, runs.c.task_id == bindparam("task"))
+_OWN: Final = _OPEN.where(runs.c.cause != _BACKFILL).scalar_subquery()
+_BACKFILLS: Final = _OPEN.where(runs.c.cause == _BACKFILL, IS_RUNNING).scalar_subquery()
+_ADVANCE: Final = (
     update(tasks)
     .where(
         tasks.c.id == bindparam("task"),
@@ -20,6 +27,9 @@ ADVANCE: Final = Prepared(
     )
     .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
 )
+ADVANCE: Final = Prepared(_ADVANCE)
+ADVANCE_COUNTING: Final = Prepared(_ADVANCE.returning(_OWN, _BACKFILLS))
+"""The same, telling how many open runs the task has, and how many backfills that run."""
 INSERT: Final = Prepared(
     insert_or(runs).on_conflict_do_nothing(index_elements=[runs.c.task_id, runs.c.fire_key]),
     runs.c.keys(),
@@ -97,17 +107,6 @@ COUNT: Final = Prepared(
 )
 
 _NAMED: Final = select(func.json_each(bindparam("names")).table_valued("value").c.value)
-_BACKFILL: Final = literal(Cause.BACKFILL.value)
-OPEN_OF: Final = Prepared(
-    select(
-        runs.c.task_id,
-        func.sum(case((runs.c.cause != _BACKFILL, 1), else_=0)),
-        func.sum(case((and_(runs.c.cause == _BACKFILL, IS_RUNNING), 1), else_=0)),
-    )
-    .where(IS_OPEN, runs.c.task_id.in_(_NAMED))
-    .group_by(runs.c.task_id)
-)
-"""How many open runs the tasks of a JSON list have, and how many backfills that run."""
 RUNNING_OF: Final = Prepared(
     select(runs.c.task_id, func.count())
     .where(IS_OPEN, IS_RUNNING, runs.c.task_id.in_(_NAMED))

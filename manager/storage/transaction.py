@@ -11,10 +11,12 @@ from sqlalchemy import insert, select, update
 
 from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
+from manager.storage.prepared import driver_of
 from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import (
     ADVANCE,
+    ADVANCE_COUNTING,
     COUNT,
     DROPPED,
     END,
@@ -22,7 +24,6 @@ from manager.storage.statements import (
     INSERT,
     NEXT,
     NEXT_BUT,
-    OPEN_OF,
     RELEASE,
     RUNNING_OF,
     START,
@@ -47,15 +48,17 @@ class SqlTransaction:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._driver = driver_of(connection)
 
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""
-        won = [firing for firing in firings if self._advanced(firing)]
-        busy = self._open([each.task_id for each in won if each.room is not None])
+        busy = [(firing, self._advanced(firing)) for firing in firings]
+        won = [firing for firing, open_runs in busy if open_runs is not None]
         self._replace(won)
         rows: list[Run] = []
-        for firing in won:
-            rows += _within(firing, *busy.get(firing.task_id, (0, 0)))
+        for firing, open_runs in busy:
+            if open_runs is not None:
+                rows += _within(firing, *open_runs)
         if rows:
             rows = self._inserted(rows)
         started = [
@@ -64,19 +67,19 @@ class SqlTransaction:
             if row.state is RunState.RUNNING
         ]
         if started:
-            STARTED.run_each(self._connection, started)
+            STARTED.run_each(self._driver, started)
         self._count_fired(won, rows)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
         ]
         if dropped:
-            DROPPED.run_each(self._connection, dropped)
+            DROPPED.run_each(self._driver, dropped)
         kept = {firing.task_id for firing in won}
         return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
 
     def insert(self, run: Run) -> bool:
         """Insert *run*; tell whether its fire key was new."""
-        return INSERT.run(self._connection, run_row(run)).rowcount == 1
+        return INSERT.run(self._driver, run_row(run)).rowcount == 1
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
@@ -96,7 +99,7 @@ class SqlTransaction:
                 claimed += self._started(run_id, wish)
         if claimed:
             started = [{"task": run.task_id, "at": run.started_at} for run in claimed]
-            STARTED.run_each(self._connection, started)
+            STARTED.run_each(self._driver, started)
         return claimed
 
     def end(self, endings: Sequence[Ending]) -> list[bool]:
@@ -112,7 +115,7 @@ class SqlTransaction:
             if each.run.state.is_final
         ]
         if final:
-            COUNT.run_each(self._connection, final)
+            COUNT.run_each(self._driver, final)
         return held
 
     def release(self, given: Sequence[Run], now: datetime) -> None:
@@ -137,7 +140,7 @@ class SqlTransaction:
                 continue
             self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
             if run.state.is_final:
-                COUNT.run(self._connection, {"task": run.task_id, "after": run.state.value})
+                COUNT.run(self._driver, {"task": run.task_id, "after": run.state.value})
 
     def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
         """Move intervals, and what waits for a retry on *node*, with a clock that was set back.
@@ -147,14 +150,23 @@ class SqlTransaction:
         shift_intervals(self._connection, shifts, now)
         shift_waiting(self._connection, node, step, now)
 
-    def _advanced(self, firing: Firing) -> bool:
+    def _advanced(self, firing: Firing) -> tuple[int, int] | None:
+        """Advance a cursor; ``None`` where another node was first.
+
+        Returns:
+            How many open runs the task has, backfills aside, and how many backfills run; counted
+            only where there is a room for them.
+        """
         values = {
             "task": firing.task_id,
             "since": firing.since,
             "until": firing.cursor,
             "upcoming": firing.next_run,
         }
-        return ADVANCE.run(self._connection, values).rowcount == 1
+        if firing.room is None:
+            return (0, 0) if ADVANCE.run(self._driver, values).rowcount == 1 else None
+        rows: list[tuple[int, int]] = ADVANCE_COUNTING.run(self._driver, values).fetchall()
+        return rows[0] if rows else None
 
     def _count_fired(self, won: Sequence[Firing], rows: Sequence[Run]) -> None:
         """Count what schedules with a most have started, and end those that reached it."""
@@ -169,11 +181,11 @@ class SqlTransaction:
                 {"task": task_id, "begun": count, "most": limited[task_id]}
                 for task_id, count in begun.items()
             ]
-            FIRED.run_each(self._connection, counts)
+            FIRED.run_each(self._driver, counts)
 
     def _inserted(self, rows: list[Run]) -> list[Run]:
         """Insert *rows* and return those whose fire key was new."""
-        result = INSERT.run_each(self._connection, [run_row(row) for row in rows])
+        result = INSERT.run_each(self._driver, [run_row(row) for row in rows])
         if result.rowcount == len(rows):
             return rows
         there: set[str] = set()
@@ -183,16 +195,9 @@ class SqlTransaction:
             there.update(self._connection.execute(query).scalars())
         return [row for row in rows if row.id in there]
 
-    def _open(self, task_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Return how many open runs each task has, backfills aside, and how many of these run."""
-        if not task_ids:
-            return {}
-        rows = OPEN_OF.run(self._connection, {"names": json.dumps(task_ids)})
-        return {task_id: (count, backfills) for task_id, count, backfills in rows}
-
     def _running(self, task_ids: Sequence[str]) -> Counter[str]:
         """Return how many runs of each task are running."""
-        rows = RUNNING_OF.run(self._connection, {"names": json.dumps(task_ids)})
+        rows = RUNNING_OF.run(self._driver, {"names": json.dumps(task_ids)})
         return Counter(dict(rows))
 
     def _replace(self, won: Sequence[Firing]) -> None:
@@ -219,7 +224,7 @@ class SqlTransaction:
         values = {"lane": wish.lane, "now": wish.now, "most": limit}
         if blocked:
             values["names"] = json.dumps(sorted(blocked))
-        rows = (NEXT_BUT if blocked else NEXT).run(self._connection, values)
+        rows = (NEXT_BUT if blocked else NEXT).run(self._driver, values)
         return [(row[0], row[1]) for row in rows]
 
     def _started(self, run_id: str, wish: Claim) -> list[Run]:
@@ -241,7 +246,7 @@ class SqlTransaction:
             "earliest": run.not_before,
             "at": run.finished_at,
         }
-        return END.run(self._connection, values).rowcount == 1
+        return END.run(self._driver, values).rowcount == 1
 
 
 def _within(firing: Firing, busy: int, backfills: int) -> Sequence[Run]:

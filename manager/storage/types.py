@@ -27,6 +27,11 @@ def from_micros(micros: int) -> datetime:
     return EPOCH + timedelta(0, seconds, rest)
 
 
+def to_text(value: object) -> str:
+    """Return *value* as JSON text without spaces."""
+    return json.dumps(value, separators=(",", ":"))
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware instant, kept as microseconds since 1970 UTC: exact, sortable, free of zones."""
 
@@ -53,7 +58,7 @@ class Json(TypeDecorator[Any]):
     def process_bind_param(self, value: object, dialect: Dialect) -> str | None:
         """Turn a value into JSON text."""
         _ = dialect
-        return None if value is None else json.dumps(value, separators=(",", ":"))
+        return None if value is None else to_text(value)
 
     def process_result_value(self, value: str | None, dialect: Dialect) -> Any:  # noqa: ANN401 - JSON is any
         """Turn JSON text into a value."""

@@ -68,6 +68,11 @@ class VirtualThreads:
         if call is not None:
             self._leaked.append(call)
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a call is under way that was not given up."""
+        return bool(self._busy)
+
     def figures(self) -> PoolFigures:
         """Return how full it is."""
         leaked = tuple(sorted(call.task_id for call in self._leaked))

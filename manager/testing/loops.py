@@ -87,6 +87,11 @@ class VirtualLoop(LoopExecutor):
         self._loop = VirtualEventLoop(self._clock)
         self._loop.set_default_executor(InlinePool(1))
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a coroutine is under way that was not given up."""
+        return bool(self._busy)
+
     def rest(self) -> timedelta | None:
         """Return in how long a coroutine goes on; ``None`` where none waits for time."""
         return None if self._due is None else max(timedelta(0), self._due - self._clock.elapsed)

@@ -15,6 +15,7 @@ from manager.task.taskmanager import TaskManager
 from manager.testing.bench import SharedLedger
 from manager.testing.calls import VirtualThreads
 from manager.testing.loops import VirtualLoop
+from manager.testing.spans import soonest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +127,8 @@ class LabNode:
         engine, calls = self._engine, self._calls
         if engine is None or calls is None:
             return False
-        acted = [each.play() for each in calls]  # what ends now has ended when the next is due
+        threads, loop = calls
+        acted = [threads.play(), loop.play()]  # what ends now has ended when the next is due
         if self._engine is not engine:
             return True  # a task let it crash
         rest = engine.rest()
@@ -135,20 +137,20 @@ class LabNode:
             engine.look()
         if due or forced:
             engine.step()
-        acted += [each.play() for each in calls]
+        acted += [threads.play(), loop.play()]
         return due or any(acted)
 
     def rest(self) -> timedelta | None:
         """Return in how long there is something to do; ``None`` if never."""
         if self._engine is None or self._calls is None:
             return None
-        rests = [self._engine.rest(), *(each.rest() for each in self._calls)]
-        return min((each for each in rests if each is not None), default=None)
+        threads, loop = self._calls
+        return soonest(self._engine.rest(), threads.rest(), loop.rest())
 
     @property
     def is_busy(self) -> bool:
         """Whether a call is under way."""
-        return self._calls is not None and any(each.figures().busy for each in self._calls)
+        return self._calls is not None and any(each.is_busy for each in self._calls)
 
     def close(self) -> None:
         """End everything, also what processes left that crashed."""

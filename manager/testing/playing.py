@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from manager.testing.bench import SharedLedger
 from manager.testing.node import LabNode
+from manager.testing.spans import soonest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -52,24 +53,25 @@ class Player:
     def wait(self, span: timedelta, enough: Callable[[], bool] | None = None) -> None:
         """Let *span* pass as ``play`` does, for somebody inside who waits."""
         end = self._clock.elapsed + span
-        self._settle(forced=False)
+        due = self._settle(forced=False)
         while not (enough is not None and enough()):
-            left, rest = end - self._clock.elapsed, self._rest()
+            left, rest = end - self._clock.elapsed, self._rest(due)
             if left <= _NOW:
                 break
             if rest is None and enough is not None:
                 break
             pause = left if rest is None else min(left, max(rest, _MICROSECOND))
             self._clock.advance(pause)
-            self._settle(forced=self._is_time_to_look())
+            due = self._settle(forced=self._is_time_to_look())
 
-    def _settle(self, *, forced: bool) -> None:
-        """Let every node do what is to be done at this instant."""
-        happened = False
+    def _settle(self, *, forced: bool) -> timedelta | None:
+        """Let every node do what is to be done at this instant; return in how long more is due."""
+        happened, due = False, None
         for _ in range(_ROUNDS):
             acted = [node.turn(forced=forced) for node in list(self.nodes)]
             happened, forced = happened or any(acted), False
-            if not self._is_due():
+            due = soonest(*[node.rest() for node in self.nodes])
+            if due is None or due > _NOW:
                 break
         else:
             text = (
@@ -78,22 +80,12 @@ class Player:
             raise AssertionError(text)
         if happened and self._are_watched():
             self._look_at = self._clock.elapsed + _SWEEP
+        return due
 
-    def _is_due(self) -> bool:
-        rest = self._due_in()
-        return rest is not None and rest <= _NOW
-
-    def _due_in(self) -> timedelta | None:
-        rests = [node.rest() for node in self.nodes]
-        return min((each for each in rests if each is not None), default=None)
-
-    def _rest(self) -> timedelta | None:
-        rests = [self._due_in()]
-        if self._look_at is not None:
-            rests.append(self._look_at - self._clock.elapsed)
-        if self._has_dead():
-            rests.append(_HEARTBEAT)
-        return min((each for each in rests if each is not None), default=None)
+    def _rest(self, due: timedelta | None) -> timedelta | None:
+        """Return in how long a node has something to do, *due* by itself or by looking."""
+        look = None if self._look_at is None else self._look_at - self._clock.elapsed
+        return soonest(due, look, _HEARTBEAT if self._has_dead() else None)
 
     def _is_time_to_look(self) -> bool:
         if self._look_at is not None and self._look_at <= self._clock.elapsed:

@@ -80,3 +80,12 @@ def _later(now: datetime, number: str, unit: str, zone: ZoneInfo) -> datetime:
     year, month = local.year + months // _LATEST, months % _LATEST + 1
     day = min(local.day, monthrange(year, month)[1])
     return local.replace(year=year, month=month, day=day).astimezone(UTC)
+
+
+def soonest(*spans: timedelta | None) -> timedelta | None:
+    """Return the shortest of *spans*; ``None`` is never."""
+    first: timedelta | None = None
+    for span in spans:
+        if span is not None and (first is None or span < first):
+            first = span
+    return first

@@ -21,6 +21,8 @@ from tests.engine_tools import HOUR, START, due, firing, run_of, task
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlalchemy.engine import Connection
+
 NOBODY = 65_534
 
 
@@ -189,14 +191,17 @@ def test_a_full_database_is_said_to_be_full(tmp_path: Path) -> None:
     """Nothing of the work is written, and it goes on once there is room."""
     ledger = ledger_at(tmp_path / "ledger.db")
     ledger.open()
-    with ledger._database.write() as link:
+    database = ledger._database
+
+    def limit(link: Connection) -> None:
         pages = link.exec_driver_sql("PRAGMA page_count").scalar_one()
         link.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+
+    database.write(limit)
     large = run_of("a", error="x" * 100_000)
     with pytest.raises(LedgerError, match="the disk is full; make room"):
         ledger.transact(lambda tx: tx.insert(large))
-    with ledger._database.write() as link:
-        link.exec_driver_sql("PRAGMA max_page_count=1000000")
+    database.write(lambda link: link.exec_driver_sql("PRAGMA max_page_count=1000000"))
     assert ledger.transact(lambda tx: tx.insert(large)) is True
     ledger.close()
 

@@ -158,6 +158,40 @@ def test_a_date_older_than_a_day_is_missed() -> None:
     assert (found.fire, found.missed, found.missed_until) == ((), 1, NOW)
 
 
+class Asked(IntervalTrigger):
+    """Counts the questions that it is asked."""
+
+    questions = 0
+
+    def next_after(self, instant: datetime) -> datetime | None:
+        self.questions += 1
+        return super().next_after(instant)
+
+    def last_until(self, instant: datetime, after: datetime) -> tuple[datetime | None, int]:
+        self.questions += 1
+        return super().last_until(instant, after)
+
+
+@pytest.mark.parametrize("policy", list(CatchUp))
+def test_a_single_occurrence_that_is_known_costs_one_question(policy: CatchUp) -> None:
+    """When the next one is; whether others are due as well follows from it."""
+    trigger = Asked(HOUR, NOW)
+    found = decide(trigger, NOW, NOW + HOUR, policy, HOUR, NOW + HOUR)
+    assert (found.fire, found.next_run) == ((NOW + HOUR,), NOW + 2 * HOUR)
+    if policy is not CatchUp.ALL:
+        assert trigger.questions == 1
+
+
+@given(st.sampled_from(list(CatchUp)), st.integers(1, 5_000), st.integers(0, 300_000))
+def test_to_know_the_first_occurrence_decides_nothing_else(
+    policy: CatchUp, period: int, gap: int
+) -> None:
+    """With it or without: none due, one or many."""
+    trigger = IntervalTrigger(timedelta(seconds=period), NOW)
+    asked = (trigger, NOW, NOW + timedelta(seconds=gap), policy, None)
+    assert decide(*asked, trigger.next_after(NOW)) == decide(*asked)
+
+
 @given(
     st.sampled_from(list(CatchUp)),
     st.integers(1, 5_000),
