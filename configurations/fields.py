@@ -68,7 +68,8 @@ def known_timezone(value: str) -> str:
         zones = (files("tzdata") / "zones").read_text(encoding="utf-8").split()
         cities = {zone.rpartition("/")[2].lower(): zone for zone in zones}
         city = cities.get(value.lower())
-        hint = f", did you mean {city!r}?" if city else suggestion(value, zones)
+        places = ["UTC", *(zone for zone in zones if "/" in zone)]  # for CEST, EST is a wrong guess
+        hint = f", did you mean {city!r}?" if city else suggestion(value, places)
         raise ValueError(
             f"expected an IANA time zone such as 'Europe/Berlin', got {shown(value)}{hint}",
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 _FANCY_ROWS: Final = 200
+_FOLDING: Final = frozenset({"trigger", "defined in", "plugin", "error", "value", "from"})
+"""Columns whose cells may be folded in a terminal; what is copied out of the others stays whole."""
+_FOLDED: Final = 20
+_GAP: Final = 3
+_INDENT: Final = "    "
+_JOINED: Final = frozenset({"and", "or", "except"})
 _UNITS: Final = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 COLOURS: Final[Mapping[str, str]] = {
     "completed": "green",
@@ -40,15 +47,48 @@ def print_json(value: object) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table: drawn on a terminal, aligned plain text into a pipe or above 200 rows."""
-    if sys.stdout.isatty() and len(rows) <= _FANCY_ROWS:
-        _draw(columns, rows)
-        return
+    """Print a table: drawn on a terminal, aligned plain text into a pipe or above 200 rows.
+
+    On a terminal that is too narrow for a row of it, a row takes several lines, so that ids stay
+    in one piece.
+    """
     table = [[column.upper() for column in columns], *rows]
-    widths = [max(len(row[at]) for row in table) for at in range(len(columns))]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    lines = [list(range(len(columns)))]
+    if sys.stdout.isatty():
+        room = shutil.get_terminal_size().columns
+        least = [_FOLDED if column in _FOLDING else 0 for column in columns]
+        if _fits(widths, least, room):
+            if len(rows) <= _FANCY_ROWS:
+                _draw(columns, rows)
+                return
+        else:
+            lines = _lines(widths, least, room)
     for row in table:
-        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        typer.echo("  ".join(cells).rstrip())
+        for at_line, line in enumerate(lines):
+            begin = _INDENT if at_line else ""
+            cells = "  ".join(row[at].ljust(widths[at]) for at in line)
+            if not at_line or cells.strip():
+                typer.echo(f"{begin}{cells}".rstrip())
+
+
+def _fits(widths: Sequence[int], least: Sequence[int], room: int) -> bool:
+    """Tell whether a row has room where what may be folded is folded, and nothing else."""
+    cells = (min(width, low or width) for width, low in zip(widths, least, strict=True))
+    return sum(cells) + _GAP * len(widths) <= room
+
+
+def _lines(widths: Sequence[int], least: Sequence[int], room: int) -> list[list[int]]:
+    """Return which columns stand on which line of a row; a line has one at least."""
+    found: list[list[int]] = [[]]
+    used = 0
+    for at, (width, low) in enumerate(zip(widths, least, strict=True)):
+        if found[-1] and used + min(width, low or width) > room:
+            found.append([])
+            used = len(_INDENT)
+        found[-1].append(at)
+        used += width + len("  ")
+    return found
 
 
 def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -59,7 +99,7 @@ def _draw(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column not in _FOLDING)
     for row in rows:
         table.add_row(*(Text(cell, style=COLOURS.get(cell, "")) for cell in row))
     Console().print(table)
@@ -99,7 +139,15 @@ def span_text(span: timedelta) -> str:
 
 
 def trigger_text(trigger: str, arguments: Mapping[str, Any]) -> str:
-    """Return ``every 1 h 30 min``, ``once at 2026-12-25`` or ``cron 0 9 * * 1-5``."""
+    """Return ``every 1 h 30 min``, ``once at 2026-12-25`` or ``cron 0 9 * * 1-5``.
+
+    Triggers that are joined are told one by one: ``(cron hour=9) or (every 2 h)``.
+    """
+    if trigger in _JOINED:
+        told = (
+            trigger_text(each["trigger"], each["trigger_args"]) for each in arguments["triggers"]
+        )
+        return f" {trigger} ".join(f"({part})" for part in told)
     if trigger == "interval":
         words = {"weeks": "w", "days": "d", "hours": "h", "minutes": "min", "seconds": "s"}
         parts = [

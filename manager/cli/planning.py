@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as jsons
 from datetime import datetime  # noqa: TC003 - typer reads the annotation
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -12,10 +12,17 @@ from core.clock import SystemClock
 from manager.cli.options import AsJson, ConfigPath, settings
 from manager.cli.output import clean, moment, print_json, print_table
 
+_EXAMPLES: Final = {
+    "interval": '{"hours": 2}',
+    "calendar": '{"months": 1, "day": "last"}',
+    **dict.fromkeys(("and", "or", "except"), '{"triggers": [..., ...]}'),
+}
+
 
 def preview(  # noqa: PLR0913 - the options of a call
     schedule: Annotated[
-        str, typer.Argument(help="A cron string, or the trigger's arguments as a JSON object.")
+        str,
+        typer.Argument(help="A cron string, a date, or the trigger's arguments as a JSON object."),
     ],
     *,
     trigger: Annotated[
@@ -45,7 +52,7 @@ def preview(  # noqa: PLR0913 - the options of a call
 
     zone = timezone or settings(config).timezone
     begin = SystemClock().now() if after is None else after.replace(tzinfo=ZoneInfo(zone))
-    arguments = _arguments(schedule)
+    arguments = _arguments(trigger, schedule)
     limits: dict[str, Any] = {
         "start": start,
         "end": end,
@@ -62,14 +69,23 @@ def preview(  # noqa: PLR0913 - the options of a call
         print_table(("day", "due"), rows)
 
 
-def _arguments(text: str) -> dict[str, Any]:
-    if not text.lstrip().startswith("{"):
-        return {"expression": text}
-    return dict(_json("the arguments", text))
+def _arguments(trigger: str, text: str) -> dict[str, Any]:
+    if text.lstrip().startswith("{"):
+        return dict(_json("the arguments", text))
+    if trigger == "date":
+        return {"run_date": text}
+    if trigger in _EXAMPLES:
+        form = f"a JSON object such as {_EXAMPLES[trigger]!r}"
+        raise typer.BadParameter(f"expected the arguments of {trigger!r} as {form}, got {text!r}")
+    return {"expression": text}
 
 
 def _json(where: str, text: str) -> Any:  # noqa: ANN401 - JSON is any
     try:
         return jsons.loads(text)
     except jsons.JSONDecodeError as error:
-        raise typer.BadParameter(f"{where}: expected JSON, got {text!r:.80}: {error}") from None
+        text = (
+            f"{where}: expected JSON, got {text!r:.80} ({error.msg} at character {error.pos + 1})"
+        )
+        example = '; such as ["2026-12-24"] or {"holidays": "DE"}' if where == "--exclude" else ""
+        raise typer.BadParameter(f"{text}{example}") from None

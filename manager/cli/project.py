@@ -41,7 +41,8 @@ def init(
         raise typer.Exit(1) from None
     for path in sorted(wanted):
         typer.echo(f"wrote {path.as_posix()}")
-    typer.echo(f"\nnext: cd {folder} && taskrack run")
+    go = "" if folder.resolve() == Path.cwd() else f"cd {folder} && "
+    typer.echo(f"\nnext: {go}taskrack run")
 
 
 def version(*, json: AsJson = False) -> None:

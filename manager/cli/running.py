@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -29,19 +29,20 @@ def run(*, config: ConfigPath = None) -> None:
     chosen = settings(config)
     own_logging(chosen, force=True)
     manager = Manager(chosen)
-    ended = threading.Event()
+    asked: SimpleQueue[int] = SimpleQueue()  # an Event's lock is not for signal handlers
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        if ended.is_set():
+    def end(number: int, _frame: FrameType | None) -> None:
+        if not asked.empty() or stopping:
             manager.task_manager.hurry()
-        ended.set()
+        asked.put(number)
 
+    stopping: list[int] = []
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, end)
     manager.add_plugin(_Greeting(chosen.timezone), "command line")
     manager.start()
     try:
-        ended.wait()
+        stopping.append(asked.get())
         typer.echo("stopping: running tasks may finish; Ctrl-C again hastens it", err=True)
     finally:
         manager.shutdown()

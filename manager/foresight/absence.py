@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 _MICROSECOND: Final = timedelta(microseconds=1)
 _NEAR: Final = timedelta(days=1)
 _WHEN: Final = ("trigger", "trigger_args", "timezone", "enabled")
+_COUNTED: Final = {"interval": "an interval", "calendar": "a calendar"}
 _EXCLUDED: Final = {
-    "dates": "a date that is excluded",
-    "holidays": "a public holiday, which is excluded",
-    "windows": "an excluded window",
+    "dates": "on a date that is excluded",
+    "holidays": "on a public holiday, which is excluded",
+    "windows": "into a window that is excluded",
 }
 
 
@@ -43,8 +44,9 @@ def why_not_due(outlook: Outlook, planned: Planned, asked: Asked) -> list[str]:
     bare = build_trigger(replace(schedule, limits=NO_LIMITS), outlook.plugged)
     named = first_within(bare, asked)
     found = _clock_said(planned, asked, zone)
-    if planned.task.trigger == "interval" and asked.until <= (limits.start or planned.anchor):
-        found.append(f"an interval counts from {shown(limits.start or planned.anchor, zone)}")
+    counted = _COUNTED.get(planned.task.trigger)
+    if counted and asked.until <= (limits.start or planned.anchor):
+        found.append(f"{counted} counts from {shown(limits.start or planned.anchor, zone)}")
     if named is None:
         return found
     if limits.start is not None and named < limits.start:
@@ -52,7 +54,7 @@ def why_not_due(outlook: Outlook, planned: Planned, asked: Asked) -> list[str]:
     elif limits.end is not None and named > limits.end:
         found.append(f"it is after the task's end, {shown(limits.end, zone)}")
     elif limits.exclude and (kind := _excluding(outlook, schedule, asked)):
-        found.append(f"it falls on {_EXCLUDED[kind]} from the schedule")
+        found.append(f"it falls {_EXCLUDED[kind]} from the schedule")
     elif limits.jitter:
         put_off = outlook.trigger(planned).next_after(named - _MICROSECOND)
         if put_off is not None:

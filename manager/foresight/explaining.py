@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 _MICROSECOND: Final = timedelta(microseconds=1)
 _TIMED: Final = frozenset({Cause.SCHEDULE, Cause.CATCH_UP})
+_STANDING: Final = _TIMED | {Cause.BACKFILL}
+"""Runs with these causes stand for an occurrence of the schedule."""
 
 
 class Explainer:
@@ -72,7 +74,7 @@ class Explainer:
         trigger = self._case.trigger
         runs = [] if left_out else self._due_within(asked)
         due = None if left_out or trigger is None else first_within(trigger, asked)
-        if runs and (due is None or any(each.cause in _TIMED for each in runs)):
+        if runs and (due is None or any(each.cause in _STANDING for each in runs)):
             return self._of_runs(runs)
         if trigger is None:
             kind = self._case.planned.task.trigger

@@ -48,6 +48,7 @@ _STATES: Final = {
 _CAUSES: Final = {
     Cause.MANUAL: "somebody asked for it by hand",
     Cause.START: "a container started (run_on_start)",
+    Cause.BACKFILL: "somebody asked for a range of the past (backfill)",
 }
 
 
@@ -121,9 +122,10 @@ def met_by(run: Run, zone: ZoneInfo) -> str:
 
 
 def shown(instant: datetime, zone: ZoneInfo) -> str:
-    """Return *instant* as local time with the zone's letters; fractions of seconds where any."""
+    """Return *instant* as local time with the zone's letters; thousandths of seconds where any."""
     local = instant.astimezone(zone)
-    fraction = f".{local.microsecond:06}".rstrip("0") if local.microsecond else ""
+    thousandths = local.microsecond // 1000
+    fraction = f".{thousandths:03}".rstrip("0") if thousandths else ""
     return f"{local:%Y-%m-%d %H:%M:%S}{fraction} {local:%Z}"
 
 

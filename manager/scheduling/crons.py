@@ -54,7 +54,7 @@ def checked_cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
     if "expression" in arguments:
         return _expression(arguments)
     _check_fields(arguments, timezone)
-    check_dates(pattern_of(arguments))
+    check_dates(pattern_of(arguments), " ".join(f"{name}={arguments[name]}" for name in arguments))
     return dict(arguments)
 
 
@@ -64,14 +64,14 @@ def _expression(arguments: Mapping[str, Any]) -> dict[str, Any]:
         text = "expected a cron string such as '0 9 * * 1-5', alone, got "
         found = shown(value) if not isinstance(value, str) else "fields beside it"
         raise TriggerError("cron", [Problem("trigger_args.expression", f"{text}{found}")])
-    check_dates(parse_cron(value).pattern)
+    check_dates(parse_cron(value).pattern, value)
     return {"expression": value}
 
 
-def check_dates(pattern: Pattern) -> None:
+def check_dates(pattern: Pattern, written: str) -> None:
     """Refuse what names no date of the calendar, such as 30 February."""
     if next(pattern.dates_from(_FIRST_DATE), None) is None:
-        text = "it can never fire: expected what a date of the calendar matches, got what none does"
+        text = f"it can never fire: no date of the calendar matches {shown(written)}"
         raise TriggerError("cron", [Problem("trigger_args", text)])
 
 

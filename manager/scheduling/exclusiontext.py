@@ -6,7 +6,7 @@ import json
 from datetime import date, time
 from typing import TYPE_CHECKING, Any, Final
 
-from configurations.masking import shown
+from configurations.masking import cut, shown
 from core.errors import Problem, TriggerError
 from core.registry import nearest
 from manager.scheduling.exclusions import DAY, Exclusions, Nightly
@@ -73,7 +73,8 @@ def parse_exclusions(text: str, zone: ZoneInfo) -> Exclusions:
 
 
 def _refusal(where: str, text: str, value: object) -> TriggerError:
-    return TriggerError("exclude", [Problem(where, f"{text}, got {shown(value)}")])
+    got = cut(repr(value)) if isinstance(value, dict) else shown(value)
+    return TriggerError("exclude", [Problem(where, f"{text}, got {got}")])
 
 
 def _unknown(where: str, name: str, known: tuple[str, ...]) -> Problem:

@@ -31,7 +31,8 @@ def public_holidays(country: object, subdivision: object = None) -> Callable[[da
         TriggerError: the country is not known, or the package is not installed.
     """
     place = shown(country) if subdivision is None else f"{shown(country)}, {shown(subdivision)}"
-    text = f"expected a country such as 'DE' that 'holidays' knows, got {place}"
+    part = "" if subdivision is None else ", and a subdivision of it"
+    text = f"expected a country such as 'DE' that 'holidays' knows{part}, got {place}"
     if isinstance(country, str) and isinstance(subdivision, str | None):
         try:
             found = _calendar(country, subdivision)

@@ -32,8 +32,14 @@ if TYPE_CHECKING:
 
     from core.trigger import Limits, Schedule, Trigger, TriggerFactories
 
-_ELSEWHERE: Final = {"start_date": "start", "end_date": "end", "jitter": "jitter"}
+_ELSEWHERE: Final = {
+    "start_date": "start",
+    "end_date": "end",
+    "jitter": "jitter",
+    "timezone": "timezone",
+}
 """Arguments that APScheduler's triggers take and that a definition has keys of its own for."""
+_RENAMED: Final = {"cron": "expression", "crontab": "expression", "date": "run_date"}
 _CHECKS: Final[
     Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any], str], dict[str, Any]]]]
 ] = {
@@ -133,6 +139,7 @@ def _unknown(name: str, known: tuple[str, ...]) -> Problem:
     if name in _ELSEWHERE:
         text = f"unknown argument; write the definition's own key {_ELSEWHERE[name]!r} instead"
         return Problem(where, text)
-    meant = nearest(name, list(known))
+    renamed = _RENAMED.get(name)
+    meant = renamed if renamed in known else nearest(name, list(known))
     hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(known)}"
     return Problem(where, f"unknown argument, {hint}")

@@ -18,6 +18,7 @@ Wording = Callable[[Mapping[str, Any], str, Dst], str]
 """Tells checked arguments of one kind of trigger, in a zone, with what the clock change does."""
 _STEPS: Final = ("years", "months", "weeks", "days")
 _STEADY: Final = frozenset({"UTC", "UCT", "GMT", "Zulu", "Universal", "Greenwich"})
+_REGISTERED: Final = "counted from its registration"
 _FLOWING: Final = "whenever the clock shows it"
 _FIXED: Final[Mapping[Dst, str]] = {
     Dst.ONCE: "each local time once",
@@ -54,6 +55,8 @@ def describe(
         told = WORDINGS[trigger](arguments, timezone, Dst(dst))
     else:
         told = plain(trigger, trigger_args, timezone)
+    if options and options.get("start"):
+        told = told.replace(_REGISTERED, "counted from its start")
     return ", ".join([told, *limit_words(options or {}, timezone)])
 
 
@@ -71,7 +74,7 @@ def plain(trigger: str, arguments: Mapping[str, Any], timezone: str) -> str:
 
 
 def _interval(arguments: Mapping[str, Any], _timezone: str, _dst: Dst) -> str:
-    return f"every {span_words(timedelta(**arguments))}, counted from its registration"
+    return f"every {span_words(timedelta(**arguments))}, {_REGISTERED}"
 
 
 def _date(arguments: Mapping[str, Any], timezone: str, _dst: Dst) -> str:
@@ -111,7 +114,7 @@ def _calendar(arguments: Mapping[str, Any], timezone: str, dst: Dst) -> str:
     clock = f"{hour:02}:{minute:02}" + (f":{second:02}" if second else "")
     parts = [
         f"every {' and '.join(steps)}{on} at {clock}",
-        "counted from its registration",
+        _REGISTERED,
         timezone,
     ]
     if dst is not Dst.ONCE and not _is_steady(timezone):

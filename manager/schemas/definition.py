@@ -194,6 +194,15 @@ def _is_text(value: object) -> bool:
         return False
 
 
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "max_instances": "'overlap'",
+    "coalesce": "'catch_up'",
+    "cron": "'trigger': 'cron' and 'trigger_args': {'expression': ...}",
+    "schedule": "'trigger' and 'trigger_args'",
+}
+"""What other schedulers call their keys, and how it is written here."""
+
+
 def problems_of(
     error: ValidationError, data: Mapping[str, Any], model: type[BaseModel]
 ) -> list[Problem]:
@@ -211,7 +220,9 @@ def _problem(detail: ErrorDetails, data: Mapping[str, Any], model: type[BaseMode
     where = inner if inner in EXPECTED else key
     if detail["type"] == "extra_forbidden":
         known = RetryModel if rest else model
-        hint = suggestion(rest[0] if rest else key, known.model_fields)
+        meant = None if rest else _ELSEWHERE.get(key)
+        hint = f"; write {meant} instead" if meant else ""
+        hint = hint or suggestion(rest[0] if rest else key, known.model_fields)
         names = ", ".join(sorted(known.model_fields))
         place = path_text((key, *rest[:1]))
         return Problem(place, f"unknown key{hint or f'; known are {names}'}")

@@ -6,9 +6,8 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
-from zoneinfo import ZoneInfo
 
-from configurations.fields import DAY_SECONDS
+from configurations.fields import DAY_SECONDS, known_timezone
 from configurations.masking import shown
 from core.errors import DefinitionError, Problem
 from core.policy import Dst
@@ -99,10 +98,12 @@ def _problems(
             hint = f"did you mean {meant!r}?" if meant else f"known: {', '.join(OPTIONS)}"
             found.append(Problem(name, f"unknown key, {hint}"))
     try:
-        ZoneInfo(timezone)
-    except (LookupError, ValueError, TypeError, OSError):
+        known_timezone(timezone)
+    except (TypeError, AttributeError):
         text = f"expected an IANA time zone such as 'Europe/Berlin', got {shown(timezone)}"
         found.append(Problem("timezone", text))
+    except ValueError as error:
+        found.append(Problem("timezone", str(error)))
     if options.get("dst", Dst.ONCE) not in tuple(Dst):
         text = f"expected 'once', 'both' or 'skip', got {shown(options['dst'])}"
         found.append(Problem("dst", text))

@@ -126,5 +126,5 @@ def _unreachable(
             return []
     except OverflowError:  # a date at an end of the calendar: no zone can show what is around it
         pass
-    text = "it can never fire: nothing that is due lies between its start and its end, not excluded"
+    text = "it can never fire: its start, its end and what it excludes leave no occurrence"
     return [Problem("trigger_args", text)]

@@ -170,7 +170,7 @@ class Lab:
         id: str,  # noqa: A002 - the documented name
         *,
         times: int | None = None,
-        at: Sequence[datetime | str] | None = None,
+        at: Sequence[datetime | str] | datetime | str | None = None,
         state: RunState | str | None = None,
     ) -> None:
         """Hold what became of a task against what was expected.
@@ -178,7 +178,7 @@ class Lab:
         Args:
             id: The task.
             times: How many runs there are; at least one where neither this nor *at* is given.
-            at: The instants for which they were due, oldest first.
+            at: The instants for which they were due, oldest first; one may stand alone.
             state: Count only the runs that ended so; otherwise those that were started.
 
         Raises:
@@ -186,7 +186,8 @@ class Lab:
         """
         runs = self.runs(id)
         found = [run for run in runs if (run.state == state if state else has_run(run))]
-        due = [instant_of(each, self._zone) for each in at] if at is not None else None
+        times_due = [at] if isinstance(at, str | datetime) else at
+        due = None if times_due is None else [instant_of(each, self._zone) for each in times_due]
         wanted = "run" if state is None else f"be {state}"
         if due is not None and [run.scheduled_for for run in found] != due:
             shown = ", ".join(f"{each.astimezone(self._zone):%Y-%m-%d %H:%M:%S}" for each in due)

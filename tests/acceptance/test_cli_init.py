@@ -38,6 +38,12 @@ def test_a_new_project_passes_its_check_runs_its_task_and_its_own_tests(tmp_path
     assert "1 passed" in own.stdout
 
 
+def test_init_in_the_current_folder_sends_nobody_elsewhere(tmp_path: Path) -> None:
+    """Its last line can be pasted as it is."""
+    done = CommandLine(tmp_path, made=True).call("init", ".")
+    assert (done.code, done.out.splitlines()[-1]) == (0, "next: taskrack run")
+
+
 def test_init_overwrites_nothing(tmp_path: Path) -> None:
     """One file that is there already is enough: none is written, and the file is named."""
     command = CommandLine(tmp_path)

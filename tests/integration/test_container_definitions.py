@@ -267,6 +267,8 @@ def test_one_function_may_stand_under_two_ids(project: Project) -> None:
         ({"enabled": "yes"}, "enabled: expected True or False, got 'yes'"),
         ({"max_retries": "3"}, "max_retries: expected a whole number from 0 to 1000, got '3'"),
         ({"timeout": -5}, "timeout: expected a number of seconds above 0"),
+        ({"max_instances": 3}, "max_instances: unknown key; write 'overlap' instead"),
+        ({"coalesce": True}, "coalesce: unknown key; write 'catch_up' instead"),
         ({"max_retrys": 3}, "max_retrys: unknown key, did you mean 'max_retries'?"),
     ],
 )

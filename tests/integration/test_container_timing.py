@@ -150,7 +150,7 @@ def test_nothing_is_due_before_the_start_or_after_the_end(project: Project) -> N
         ({"exclude": 5}, "exclude: expected a list of dates"),
         (
             {"start": "2026-02-01 10:00", "end": "2026-02-02 08:00"},
-            "trigger_args: it can never fire: nothing that is due lies between",
+            "trigger_args: it can never fire: its start, its end and what it excludes leave no",
         ),
         (
             {"exclude": {"windows": [{"from": "08:00", "to": "10:00"}]}},
@@ -217,4 +217,8 @@ def test_a_preview_takes_what_narrows_a_schedule(project: Project) -> None:
     one = command(*words, "--jitter", "600", "--id", "a", "--json")
     assert one != command(*words, "--jitter", "600", "--id", "b", "--json")
     assert "--exclude: expected JSON, got '[5'" in command(*words, "--exclude", "[5", code=2)
+    said = command("preview", "hours=2", "--trigger", "interval", code=2)
+    assert "expected the arguments of 'interval' as a JSON object such as '{\"hours\": 2}'" in said
+    said = command("preview", "0 9 * * *", "--timezone", "Europe/Berln", code=1)
+    assert "got 'Europe/Berln', did you mean 'Europe/Berlin'?" in said
     assert "exclude.dates: expected dates" in command(*words, "--exclude", "[5]", code=1)

@@ -340,12 +340,21 @@ NOT_SHOWN: Final = (
         (
             {"exclude": {"windows": [{"from": "02:00", "to": "03:00", "weekdays": "tue"}]}},
             "2026-10-20 02:30",
-            ["it falls on an excluded window from the schedule"],
+            ["it falls into a window that is excluded from the schedule"],
         ),
         (
             {"trigger": "interval", "trigger_args": {"hours": 1}},
             "2026-02-01 02:30",
             ["an interval counts from 2026-03-01 00:00:00 UTC"],
+        ),
+        (
+            {
+                "trigger": "calendar",
+                "trigger_args": {"months": 1, "day": 1},
+                "start": datetime(2026, 12, 1, tzinfo=UTC),
+            },
+            "2026-10-01",
+            ["a calendar counts from 2026-12-01 00:00:00 UTC"],
         ),
         (
             {"timezone": "Europe/Berlin"},
@@ -367,6 +376,7 @@ NOT_SHOWN: Final = (
         "holiday",
         "window",
         "anchor",
+        "calendar",
         "second pass",
         "beside it",
         "gap",
@@ -423,6 +433,17 @@ def test_a_local_time_that_is_shown_twice_tells_both_passes(past: Past) -> None:
     assert f"run {asked.id} is not one of the schedule: somebody asked for it by hand" in (
         by_hand.because
     )
+
+
+def test_a_backfill_answers_for_its_occurrence(past: Past) -> None:
+    """What was made up by hand for that very time is no hole in the ledger."""
+    past.task()
+    made_up = replace(run_of("nightly", NIGHT, state=RunState.COMPLETED), cause=Cause.BACKFILL)
+    past.ledger.transact(lambda tx: tx.insert(made_up))
+    found = past.ask("2026-10-20 02:30")
+    assert (found.outcome, found.verdict) == ("completed", "it ran and completed")
+    why = "somebody asked for a range of the past (backfill)"
+    assert found.because[0] == f"run {made_up.id} is not one of the schedule: {why}"
 
 
 def test_a_run_by_hand_does_not_answer_for_an_occurrence(past: Past) -> None:

@@ -84,7 +84,7 @@ def check_problems(error: DefinitionError, place: str) -> None:
         text = str(problem)
         assert len(text) < LONGEST_PROBLEM
         text.encode()
-        words = ("expected ", "unknown ", "missing; expected ")
+        words = ("expected ", "unknown ", "missing; expected ", "it can never fire: ")
         assert any(word in problem.what for word in words), text
 
 

@@ -246,6 +246,7 @@ def test_settings_may_be_those_of_a_config_json(tmp_path: Path) -> None:
             lab.define("u")
         lab.advance("1 day")
         lab.assert_ran("t", at=["2026-01-01 09:00"])
+        lab.assert_ran("t", at="2026-01-01 09:00")
     assert [each.name for each in tmp_path.iterdir()] == ["config.json"]
 
 

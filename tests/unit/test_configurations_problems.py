@@ -141,6 +141,13 @@ def test_a_wrong_time_zone_comes_with_the_right_one(zone: str, meant: str) -> No
     ]
 
 
+@pytest.mark.parametrize("zone", ["CEST", "PDT", "BST"])
+def test_letters_of_a_summer_time_lead_to_no_zone_without_it(zone: str) -> None:
+    """``EST`` has no summer time; who writes ``CEST`` or ``PDT`` does not mean it."""
+    (text,) = told({"timezone": zone})
+    assert text.endswith(f"got {zone!r}")
+
+
 @pytest.mark.parametrize("zone", ["", "/etc/passwd", "../UTC", "\x00", "x" * 5000, "Europe"])
 def test_a_time_zone_that_is_a_strange_path_is_only_a_wrong_value(zone: str) -> None:
     (text,) = told({"timezone": zone})

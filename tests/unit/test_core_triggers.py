@@ -213,6 +213,24 @@ def test_a_trigger_is_built_as_its_schedule_says() -> None:
         ),
         ("interval", {"hour": 1}, "trigger_args.hour: unknown argument, did you mean 'hours'?"),
         (
+            "cron",
+            {"cron": "0 9 * * *"},
+            "trigger_args.cron: unknown argument, did you mean 'expression'?",
+        ),
+        (
+            "cron",
+            {"hour": 9, "timezone": "Europe/Berlin"},
+            (
+                "trigger_args.timezone: unknown argument; "
+                "write the definition's own key 'timezone' instead"
+            ),
+        ),
+        (
+            "cron",
+            {"month": 2, "day": 30},
+            ("trigger_args: it can never fire: no date of the calendar matches 'month=2 day=30'"),
+        ),
+        (
             "interval",
             {"hours": -1, "days": "x"},
             (
@@ -237,7 +255,7 @@ def test_a_trigger_is_built_as_its_schedule_says() -> None:
             ),
         ),
     ],
-    ids=["kind", "name", "values", "date", "empty"],
+    ids=["kind", "name", "cron-name", "zone", "no-date", "values", "date", "empty"],
 )
 def test_arguments_that_make_no_schedule_are_named(
     kind: str, arguments: dict[str, Any], text: str

@@ -105,3 +105,9 @@ def test_what_narrows_a_schedule_follows_it(options: dict[str, Any], told: str) 
     plain = describe("cron", {"hour": 9}, BERLIN)
     found = describe("cron", {"hour": 9}, BERLIN, options=options)
     assert found == (f"{plain}, {told}" if told else plain)
+
+
+def test_what_has_a_start_counts_from_it() -> None:
+    """Then the registration does not matter."""
+    found = describe("interval", {"hours": 1}, "UTC", options={"start": "2026-03-01"})
+    assert found == "every 1 h, counted from its start, from 2026-03-01 00:00"

@@ -274,7 +274,10 @@ def test_parts_of_a_combination_may_have_zones_of_their_own() -> None:
         ("2026-12-24", "exclude: expected a list of dates, or a dict of dates, holidays, windows"),
         ({"holidays": "XX"}, "expected a country such as 'DE' that 'holidays' knows, got 'XX'"),
         ({"holidays": {"land": "DE"}}, "exclude.holidays: expected a country"),
-        ({"holidays": {"country": "DE", "subdivision": "?"}}, "got 'DE', '?'"),
+        (
+            {"holidays": {"country": "DE", "subdivision": "?"}},
+            "and a subdivision of it, got 'DE', '?'",
+        ),
         ({"windows": [{"from": "22:00"}]}, "exclude.windows: expected times of the day"),
         ({"windows": [{"from": "22:00", "to": "26:00"}]}, "exclude.windows: expected times"),
         ({"windows": [{"from": "22:00", "till": "23:00"}]}, "exclude.windows.till: unknown key"),
