@@ -64,8 +64,9 @@ def run(folder: Path, turns: int = 5) -> list[Figure]:
 
 
 def _project(folder: Path) -> Path:
-    (folder / "backgroundtask").mkdir(parents=True)
-    (folder / "backgroundtask" / "taskplugins.py").write_text(PLUGIN, encoding="utf-8")
+    place = folder / "backgroundtask" / folder.name  # no two projects have a module of one name
+    place.mkdir(parents=True)
+    (place / "taskplugins.py").write_text(PLUGIN, encoding="utf-8")
     config = folder / "config.json"
     settings = {
         "database": {"url": "sqlite:///./ledger.db"},

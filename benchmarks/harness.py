@@ -131,8 +131,9 @@ def process(*command: str, folder: Path = ROOT) -> Callable[[], object]:
 
 def make_project(folder: Path, count: int) -> Path:
     """Write a project with *count* tasks and return the path of its config.json."""
-    (folder / "backgroundtask").mkdir(parents=True)
-    plugin = folder / "backgroundtask" / "taskplugins.py"
+    place = folder / "backgroundtask" / folder.name  # no two projects have a module of one name
+    place.mkdir(parents=True)
+    plugin = place / "taskplugins.py"
     plugin.write_text(PLUGIN.format(count=count), encoding="utf-8")
     config = folder / "config.json"
     settings = {
