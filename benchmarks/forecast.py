@@ -64,13 +64,13 @@ def run(folder: Path, turns: int = 5) -> list[Figure]:
 
 
 def _project(folder: Path) -> Path:
-    place = folder / "backgroundtask" / folder.name  # no two projects have a module of one name
+    place = folder / folder.name  # no two projects have a module of one name
     place.mkdir(parents=True)
     (place / "taskplugins.py").write_text(PLUGIN, encoding="utf-8")
     config = folder / "config.json"
     settings = {
         "database": {"url": "sqlite:///./ledger.db"},
-        "manager": {"max_tasks": TASKS},
+        "manager": {"tasks_directory": folder.name, "max_tasks": TASKS},
         "loggers": {"enable_file": False, "log_level": "WARNING"},
     }
     config.write_text(json.dumps(settings), encoding="utf-8")

@@ -131,14 +131,14 @@ def process(*command: str, folder: Path = ROOT) -> Callable[[], object]:
 
 def make_project(folder: Path, count: int) -> Path:
     """Write a project with *count* tasks and return the path of its config.json."""
-    place = folder / "backgroundtask" / folder.name  # no two projects have a module of one name
+    place = folder / folder.name  # no two projects have a module of one name
     place.mkdir(parents=True)
     plugin = place / "taskplugins.py"
     plugin.write_text(PLUGIN.format(count=count), encoding="utf-8")
     config = folder / "config.json"
     settings = {
         "database": {"url": "sqlite:///./ledger.db"},
-        "manager": {"max_tasks": max(1, count)},
+        "manager": {"tasks_directory": folder.name, "max_tasks": max(1, count)},
         "loggers": {"enable_file": False, "log_level": "WARNING"},
     }
     config.write_text(json.dumps(settings), encoding="utf-8")
