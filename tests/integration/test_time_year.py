@@ -20,6 +20,15 @@ def test_a_month_of_fifty_tasks_has_every_run_that_it_should_have() -> None:
     assert month.calls > runs
 
 
+def test_a_year_of_fifty_tasks_has_every_run_that_it_should_have() -> None:
+    """Twelve daily, twenty weekly and 18 monthly tasks; one in ten fails now and then."""
+    year = play(timedelta(days=365), dense=False)
+    runs = sum(year.runs.values())
+    assert abs(runs - (12 * 365 + 20 * 365 / 7 + 18 * 12)) <= 40  # zones, at the ends
+    assert year.runs["completed"] == runs
+    assert year.calls > runs
+
+
 def test_the_forecast_of_two_years_is_what_the_engine_then_does() -> None:
     """A hundred random schedules of every kind in eight zones, through eight clock changes."""
     foretold, played = foretold_and_played(100, seed=5, start=START, days=730)
