@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from manager.schemas.foretelling import ForecastOverlap
 
 LONGEST: Final = timedelta(days=36_525)
+MOST: Final = 1_000_000
+"""So many runs one forecast may have."""
 _YEARS: Final = (2, 9998)
 _FIELDS: Final = set(ForecastRun.model_fields)
 
@@ -42,6 +44,7 @@ class Foreteller:
         self._outlook = outlook
         self._durations = durations
         self._notes: list[str] = []
+        self._count = 0
 
     def forecast(
         self, start: datetime, end: datetime, task_ids: Sequence[str] | None = None
@@ -50,6 +53,7 @@ class Foreteller:
 
         Raises:
             UnknownTaskError: one of *task_ids* is no task; the nearest id is named.
+            ValueError: there are more than a million.
         """
         chosen = self._chosen(task_ids)
         if chosen and not self._outlook.heard:
@@ -94,6 +98,13 @@ class Foreteller:
             self._notes.append(absent)
             return []
         try:
+            self._count += self._outlook.trigger(planned).last_until(end, start)[1]
+            if self._count > MOST:
+                found_so_far = f"got one with {self._count} or more"
+                raise ValueError(
+                    f"days: expected a span with at most {MOST} runs, {found_so_far}; "
+                    "ask for fewer days, or for some of the tasks"
+                )
             found = instants(self._outlook, planned, start, end)
             self._notes += standing(self._outlook, planned)
             self._notes += clocks(planned, start, end)

@@ -267,3 +267,12 @@ def test_a_task_manager_that_is_not_started_foretells_from_memory() -> None:
             tasks.forecast(**wrong)
     with pytest.raises(ValueError, match="beyond the calendar"):
         tasks.forecast(start=datetime(9999, 12, 30, tzinfo=ZoneInfo("UTC")))
+
+
+def test_a_forecast_of_more_than_a_million_runs_is_refused_at_once() -> None:
+    """They are counted before any is made."""
+    tasks = TaskManager(Xcorecfg(), assembly=Assembly(clock=ManualClock(NOW)))
+    tasks.add_task(nothing, "cron", "often", second="*")
+    with pytest.raises(ValueError, match="at most 1000000 runs, got one with 157680000 or more"):
+        tasks.forecast(days=1825)
+    assert len(tasks.forecast(days=0.01).runs) == 864
