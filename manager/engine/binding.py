@@ -56,28 +56,9 @@ class Binding:
         now = self._clock.now()
         rows = [(each, self._planner.first_run(each, now)) for each in definitions]
         stored = self._ledger.bind(rows, self._node_id, now)
-        self._take(definitions, stored, now)
+        upcoming = self._take(definitions, stored, now)
         for known in stored.values():
-            self._compare(known)
-
-    def _compare(self, stored: StoredTask) -> None:
-        """Say where a schedule that nobody edited gives another next run than it did before."""
-        task = self._book.get(stored.id)
-        if (
-            task is None
-            or stored.fresh
-            or stored.edited
-            or None in {task.next_run, stored.next_run}
-        ):
-            return
-        if task.next_run != stored.next_run:
-            _log.warning(
-                "%s: its schedule is as it was, but its next run moves from %s to %s: the zone "
-                "database, public holidays or a plugin's trigger say otherwise now",
-                stored.id,
-                stored.next_run,
-                task.next_run,
-            )
+            _compare(known, upcoming[known.id])
 
     def refresh(self, stored: Sequence[StoredTask]) -> None:
         """Put into effect what somebody changed about tasks in the ledger."""
@@ -94,8 +75,12 @@ class Binding:
 
     def _take(
         self, definitions: Sequence[TaskDefinition], stored: Mapping[str, StoredTask], now: datetime
-    ) -> None:
-        """Write what the being bound of tasks decides, then hold them."""
+    ) -> dict[str, datetime | None]:
+        """Write what the being bound of tasks decides, then hold them.
+
+        Returns:
+            Their next runs by id, as their schedules give them before anything fires.
+        """
         tasks: list[LiveTask] = []
         firings: dict[str, Firing] = {}
         with self._lock:
@@ -108,6 +93,7 @@ class Binding:
                 tasks.append(task)
                 if firing is not None:
                     firings[definition.id] = firing
+        upcoming = {task.id: task.next_run for task in tasks}
         if firings:
             fired = self._ledger.transact(lambda tx: tx.fire(list(firings.values())))
             self._cycle.recall(fired.beaten)
@@ -116,6 +102,7 @@ class Binding:
             for task in tasks:
                 task.cursor = firings[task.id].cursor if task.id in firings else task.cursor
                 self._hold(task)
+        return upcoming
 
     def _hold(self, task: LiveTask) -> None:
         """Hold *task* unless what is held was made from a later state of the ledger."""
@@ -130,3 +117,17 @@ class Binding:
             if before is not None and before.revision <= stored.revision:
                 self._registry.remove(stored.id)
                 self._book.remove(stored.id)
+
+
+def _compare(stored: StoredTask, upcoming: datetime | None) -> None:
+    """Say where a schedule that nobody edited gives another next run than it did before."""
+    if stored.fresh or stored.edited or upcoming is None or stored.next_run is None:
+        return
+    if upcoming != stored.next_run:
+        _log.warning(
+            "%s: its schedule is as it was, but its next run moves from %s to %s: the zone "
+            "database, public holidays or a plugin's trigger say otherwise now",
+            stored.id,
+            stored.next_run,
+            upcoming,
+        )

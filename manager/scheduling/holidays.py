@@ -32,14 +32,18 @@ def public_holidays(country: object, subdivision: object = None) -> Callable[[da
     """
     place = shown(country) if subdivision is None else f"{shown(country)}, {shown(subdivision)}"
     part = "" if subdivision is None else ", and a subdivision of it"
-    text = f"expected a country such as 'DE' that 'holidays' knows{part}, got {place}"
-    if isinstance(country, str) and isinstance(subdivision, str | None):
-        try:
-            found = _calendar(country, subdivision)
-        except ImportError:
-            text = "public holidays need the package 'holidays': pip install 'taskrack[holidays]'"
-        except NotImplementedError:
-            pass
-        else:
-            return lambda day: day in found
-    raise TriggerError("exclude", [Problem("exclude.holidays", text)])
+    unknown = f"expected a country such as 'DE' that 'holidays' knows{part}, got {place}"
+    if not isinstance(country, str) or not isinstance(subdivision, str | None):
+        raise _refusal(unknown)
+    try:
+        found = _calendar(country, subdivision)
+    except ImportError:
+        text = "public holidays need the package 'holidays': pip install 'taskrack[holidays]'"
+        raise _refusal(text) from None
+    except NotImplementedError:  # what the package raises for a place that it does not know
+        raise _refusal(unknown) from None
+    return lambda day: day in found
+
+
+def _refusal(text: str) -> TriggerError:
+    return TriggerError("exclude", [Problem("exclude.holidays", text)])

@@ -37,14 +37,3 @@ def first(trigger: Trigger, start: datetime, count: int) -> tuple[datetime, ...]
         found.append(moment)
         moment = trigger.next_after(moment)
     return tuple(found)
-
-
-def walked(trigger: Trigger, after: datetime, until: datetime) -> list[datetime]:
-    """Return the occurrences in ``(after, until]``, one by one."""
-    found: list[datetime] = []
-    moment = trigger.next_after(after)
-    while moment is not None and moment <= until:
-        assert moment > (found[-1] if found else after), "time went back"
-        found.append(moment)
-        moment = trigger.next_after(moment)
-    return found

@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import pytest
 from apscheduler.triggers.cron import CronTrigger
 
-from tests.conformance.asking import trigger_of, walked
+from tests.conformance.asking import trigger_of
+from tests.walking import walked
 
 DAY = timedelta(days=1)
 

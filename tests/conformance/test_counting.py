@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from core.errors import TriggerError
 from tests.conformance import features
-from tests.conformance.asking import trigger_of, walked
+from tests.conformance.asking import trigger_of
 from tests.conformance.questions import ZONES
 from tests.conformance.zones import Change, changes
+from tests.walking import walked
 
 MODES: Final = ("once", "both", "skip")
 SECOND: Final = timedelta(seconds=1)

@@ -13,8 +13,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 import pytest
 
-from tests.conformance.asking import trigger_of, walked
+from tests.conformance.asking import trigger_of
 from tests.conformance.zones import Change, changes
+from tests.walking import walked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

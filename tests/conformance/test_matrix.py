@@ -9,9 +9,10 @@ import pytest
 
 from core.errors import TriggerError
 from manager.scheduling import checked_arguments
-from tests.conformance.asking import trigger_of, walked
+from tests.conformance.asking import trigger_of
 from tests.conformance.matrix import ENGINES, MATRIX, MatrixRow, Probe
 from tests.conformance.page import PAGE, page
+from tests.walking import walked
 
 _TICK = timedelta(microseconds=1)
 

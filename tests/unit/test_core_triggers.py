@@ -16,11 +16,11 @@ from manager.scheduling import build_trigger, checked_arguments
 from manager.scheduling.fields import pattern_of
 from manager.scheduling.simple import DateTrigger, IntervalTrigger
 from manager.scheduling.walls import WallTrigger
+from tests.walking import walked
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from core.trigger import Trigger
 
 ANCHOR: Final = datetime(2026, 1, 5, 12, tzinfo=UTC)
 SECOND: Final = timedelta(seconds=1)
@@ -36,17 +36,6 @@ periods = st.integers(10_000, 10**9).map(lambda number: timedelta(microseconds=n
 def by_fields(fields: dict[str, Any], zone: ZoneInfo) -> WallTrigger:
     """Return the trigger of cron fields in a zone."""
     return WallTrigger(pattern_of(fields), zone)
-
-
-def walked(trigger: Trigger, after: datetime, until: datetime) -> list[datetime]:
-    """Return the occurrences in ``(after, until]``, one by one."""
-    found: list[datetime] = []
-    moment = trigger.next_after(after)
-    while moment is not None and moment <= until:
-        assert moment > (found[-1] if found else after), "time went back"
-        found.append(moment)
-        moment = trigger.next_after(moment)
-    return found
 
 
 @given(periods, micros)

@@ -13,6 +13,7 @@ import pytest
 from core.errors import TriggerError
 from core.trigger import Limits, Schedule
 from manager.scheduling import build_trigger, checked_arguments, checked_exclusions
+from tests.walking import walked
 
 if TYPE_CHECKING:
     from core.trigger import Trigger
@@ -49,16 +50,6 @@ def cron(expression: str) -> dict[str, Any]:
 def every(**units: float) -> dict[str, Any]:
     """Return an interval as a part of a combination."""
     return {"trigger": "interval", "trigger_args": units}
-
-
-def walked(trigger: Trigger, after: datetime, until: datetime) -> list[datetime]:
-    """Return the occurrences in ``(after, until]``, one ``next_after`` at a time."""
-    found = []
-    moment = trigger.next_after(after)
-    while moment is not None and moment <= until:
-        found.append(moment)
-        moment = trigger.next_after(moment)
-    return found
 
 
 def days(trigger: Trigger, count: int, after: datetime = ANCHOR, zone: str = BERLIN) -> list[str]:

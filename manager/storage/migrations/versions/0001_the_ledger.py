@@ -17,6 +17,7 @@ def upgrade() -> None:
     _plugins()
     _run_logs()
     _runs()
+    _indexes_of_runs()
     _tasks()
     _documents()
     _bindings()
@@ -127,6 +128,9 @@ def _runs() -> None:
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("task_id", "fire_key", name="uq_runs_fire_key"),
     )
+
+
+def _indexes_of_runs() -> None:
     op.create_index("ix_runs_finished", "runs", ["finished_at"], unique=False)
     op.create_index("ix_runs_of_task", "runs", ["task_id", "id"], unique=False)
     op.create_index(
