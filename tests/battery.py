@@ -1,84 +1,115 @@
-"""The slower checks: ``python -m tests.battery`` runs them and writes ``docs/battery.md``."""
+"""The slower checks: ``python -m tests.battery [NAME...]`` runs them and writes their page.
+
+Every check writes its report into ``docs/reliability.json``, from which the page is made; a
+check that is not asked for keeps the report of its last run.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import subprocess
 import sys
-from dataclasses import dataclass
-from datetime import UTC, datetime
+import tempfile
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 from core.clock import SystemClock
-from tests.schedules import foretold_and_played
+from tests.reliability.checking import Report, Scale
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-PAGE: Final = Path(__file__).parents[1] / "docs" / "battery.md"
-START: Final = datetime(2025, 7, 1, tzinfo=UTC)
-SEEDS: Final = range(10)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One slow check: what it shows, and the call that tells how much it looked at."""
-
-    promise: str
-    call: Callable[[], str]
-
-
-def forecasts() -> str:
-    """Compare forecasts of two years with what the engine then does, a hundred schedules a time."""
-    runs = 0
-    for seed in SEEDS:
-        foretold, played = foretold_and_played(100, seed, START, days=730)
-        if foretold != played:
-            wrong = sorted(set(foretold) ^ set(played))
-            raise AssertionError(f"seed {seed}: {len(wrong)} differ, the first: {wrong[:3]}")
-        runs += len(played)
-    return f"{100 * len(SEEDS):,} random schedules, {runs:,} runs, 0 differences"
-
-
-CHECKS: Final = (
-    Check(
-        "`forecast` is what the engine then does, over two simulated years, for 1,000 schedules",
-        forecasts,
-    ),
-)
+DOCS: Final = Path(__file__).parents[1] / "docs"
+CHECKS: Final = ("forecasts",)
+"""Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.battery", description=__doc__)
-    parser.add_argument("--page", type=Path, default=PAGE)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CHECKS))
+    parser.add_argument("--docs", type=Path, default=DOCS)
+    parser.add_argument("--short", action="store_true", help="as much as a test run does")
     asked = parser.parse_args()
-    clock, rows = SystemClock(), []
-    for check in CHECKS:
-        begun = clock.monotonic()
-        found = check.call()
-        rows.append(f"| {check.promise} | {found} | {clock.monotonic() - begun:.0f} s |")
-        print(rows[-1])  # noqa: T201 - a program of its own
-    asked.page.write_text(_page(rows, clock.now()), encoding="utf-8")
+    unknown = sorted(set(asked.names) - set(CHECKS))
+    if unknown:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(CHECKS)}")
+    reports = stored(asked.docs)
+    broken = 0
+    for name in asked.names or CHECKS:
+        report, entry = taken(name, Scale.SHORT if asked.short else Scale.LONG)
+        reports[name] = entry
+        broken += bool(report.failures)
+        print(json.dumps({name: entry}))  # noqa: T201 - a program of its own
+        write(asked.docs, reports)
+    sys.exit(1 if broken else 0)
 
 
-def _page(rows: list[str], now: datetime) -> str:
-    command = ["git", "rev-parse", "--short", "HEAD"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=PAGE.parent)
-    revision, python = done.stdout.strip() or "unknown", sys.version.split()[0]
+def taken(name: str, scale: Scale) -> tuple[Report, dict[str, Any]]:
+    """Run a check; return its report, and the report as it is stored."""
+    clock = SystemClock()
+    begun = clock.monotonic()
+    with tempfile.TemporaryDirectory(prefix=f"taskrack-{name}-") as folder:
+        report = import_module(f"tests.reliability.{name}").check(scale, Path(folder))
+    return report, {
+        "scale": scale.value,
+        "figures": dict(report.figures),
+        "failures": report.failures,
+        "seconds": round(clock.monotonic() - begun),
+        "date": f"{clock.now():%Y-%m-%d}",
+        "revision": _revision(),
+        "python": sys.version.split()[0],
+    }
+
+
+def stored(docs: Path) -> dict[str, Any]:
+    """Return the reports of the last runs, by check."""
+    file = docs / "reliability.json"
+    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    return found
+
+
+def write(docs: Path, reports: dict[str, Any]) -> None:
+    """Write the reports, and the page that is made of them."""
+    ordered = {name: reports[name] for name in CHECKS if name in reports}
+    text = json.dumps(ordered, indent=2) + "\n"
+    (docs / "reliability.json").write_text(text, encoding="utf-8")
+    (docs / "reliability.md").write_text(page(ordered), encoding="utf-8")
+
+
+def page(reports: dict[str, Any]) -> str:
+    """Return the page of *reports*."""
     lines = [
-        "# Battery",
+        "# Reliability",
         "",
-        "What takes too long for a test run: `make battery` runs it and writes this page.",
+        "What is promised, and what the slower checks found when they last looked. `make battery`",
+        "runs them all and writes this page; `.venv/bin/python -m tests.battery NAME` runs one.",
+        "A short form of each is part of `make test`.",
         "",
-        f"Taken on {now:%Y-%m-%d} at revision `{revision}`, Python {python}.",
-        "",
-        "| promise | looked at | time |",
-        "|---|---|---|",
-        *rows,
-        "",
+        "| check | promise | looked at | broken | taken |",
+        "|---|---|---|---|---|",
     ]
-    return "\n".join(lines)
+    for name, entry in reports.items():
+        figures = ", ".join(f"{_shown(each)} {key}" for key, each in entry["figures"].items())
+        taken_on = f"{entry['date']}, `{entry['revision']}`, {entry['seconds']:,} s"
+        failures = "; ".join(entry["failures"]) or "nothing"
+        row = (f"`{name}`", promise(name), figures, failures, taken_on)
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+    return "\n".join([*lines, ""])
+
+
+def promise(name: str) -> str:
+    """Return the promise of a check: the first paragraph of its module's docstring."""
+    text = import_module(f"tests.reliability.{name}").__doc__ or ""
+    return " ".join(text.split("\n\n")[0].replace("``", "`").split())
+
+
+def _shown(figure: object) -> str:
+    return f"{figure:,}" if isinstance(figure, int | float) else str(figure)
+
+
+def _revision() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=DOCS)
+    return done.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":
