@@ -22,6 +22,13 @@ class Clock(Protocol):
         """Return seconds from an arbitrary start; never goes back, whatever the wall clock does."""
         ...
 
+    def boottime(self) -> float:
+        """Return seconds since the machine started, the same in every process of it.
+
+        Runs on while the machine sleeps, and nobody can set it.
+        """
+        ...
+
     def wait(self, wakeup: threading.Event, limit: timedelta) -> bool:
         """Block until *wakeup* is set or *limit* has passed; tell whether it was set."""
         ...
@@ -37,6 +44,14 @@ class SystemClock:
     def monotonic(self) -> float:
         """Return seconds of the machine's monotonic clock."""
         return time.monotonic()
+
+    def boottime(self) -> float:
+        """Return seconds since the machine started; where it cannot tell, of the monotonic clock.
+
+        The monotonic clock of such systems counts from their start too, in every process.
+        """
+        clock = getattr(time, "CLOCK_BOOTTIME", None)
+        return time.monotonic() if clock is None else time.clock_gettime(clock)
 
     def wait(self, wakeup: threading.Event, limit: timedelta) -> bool:
         """Block until *wakeup* is set or *limit* has passed; tell whether it was set."""

@@ -15,11 +15,13 @@ if TYPE_CHECKING:
         Ending,
         Fired,
         Firing,
+        Lease,
         Node,
         Outcome,
         PoolFigures,
         Shift,
         StoredTask,
+        Suspect,
     )
     from core.run import Reason, Run
     from core.trigger import Schedule, Trigger
@@ -29,6 +31,10 @@ T = TypeVar("T")
 
 class LedgerTransaction(Protocol):
     """Statements that are committed together."""
+
+    def is_alive(self, node_id: str) -> bool:
+        """Tell whether a node counts as alive; it does until this transaction has ended."""
+        ...
 
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert runs; firings that another node decided change nothing."""
@@ -70,20 +76,28 @@ class Ledger(Protocol):
         """Let go of the database; calling it again is harmless."""
         ...
 
-    def join(self, node: Node, now: datetime, lease_until: datetime) -> None:
+    def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
         ...
 
-    def beat(self, node_id: str, now: datetime, lease_until: datetime) -> None:
-        """Renew the lease of a node."""
+    def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
+        """Renew the lease of a node; tell whether it still counted as alive."""
+        ...
+
+    def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
+        """Enter a node that was taken for dead as alive again, and as one that has these tasks."""
+        ...
+
+    def held(self, node_id: str) -> dict[str, int]:
+        """Return the runs that are running on a node, each with its token."""
         ...
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
         ...
 
-    def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
-        """Return the nodes that count as alive or hold runs, and whether each lease has run out."""
+    def suspects(self, now: datetime) -> list[Suspect]:
+        """Return the nodes that count as alive or hold runs."""
         ...
 
     def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:

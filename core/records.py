@@ -61,6 +61,33 @@ class Node:
     timed: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Until when a node counts as alive unless it says so again.
+
+    Attributes:
+        until: By the wall clock.
+        second: By the boot-time clock of its machine, which nobody can set.
+    """
+
+    until: datetime
+    second: float
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A node that counts as alive or holds runs.
+
+    Attributes:
+        lapsed: Whether its lease has run out by the clock that the ledger goes by.
+        second: At which second of its machine's boot-time clock the lease runs out.
+    """
+
+    node: Node
+    lapsed: bool
+    second: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Firing:
     """The occurrences of one task that one transaction decides.

@@ -14,7 +14,7 @@ from core.clock import SystemClock
 from core.definition import TaskDefinition
 from core.errors import LedgerError
 from core.policy import Overlap, OverlapPolicy, RetryPolicy
-from core.records import Call, Claim, Firing, Node, Outcome, PoolFigures
+from core.records import Call, Claim, Firing, Lease, Node, Outcome, PoolFigures
 from core.registry import Registry
 from core.run import Cause, Reason, Run, RunIds, RunState
 from manager.engine import Engine, EngineSettings
@@ -72,6 +72,11 @@ def node(name: str, **more: Any) -> Node:  # noqa: ANN401 - columns
     return Node(id=name, **known | more)
 
 
+def lease(until: datetime, second: float = 0.0) -> Lease:
+    """Return a lease, by the wall clock and by the boot-time clock."""
+    return Lease(until, second)
+
+
 def run_of(task_id: str, now: datetime = START, **more: Any) -> Run:  # noqa: ANN401 - columns
     """Return a waiting run that somebody asked for at *now*, with *more* of its columns."""
     return replace(Run.requested(_IDS.new(now), task_id, Cause.MANUAL, now), **more)
@@ -111,6 +116,9 @@ class ManualClock(SystemClock):
         return self.wall
 
     def monotonic(self) -> float:
+        return self.second
+
+    def boottime(self) -> float:
         return self.second
 
     def advance(self, by: timedelta) -> None:
@@ -244,12 +252,22 @@ class FaultyLedger(SqlLedger):
     Attributes:
         broken: Verbs that raise ``LedgerError``.
         shaky: Whether each work is called, rolled back and called again, as a shared commit may.
+        after_commit: What happens once, as soon as the next work is committed.
+        after_beat: What happens once, as soon as the next renewal of a lease is committed.
     """
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
         self.broken: set[str] = set()
         self.shaky = False
+        self.after_commit: Callable[[], object] = nothing
+        self.after_beat: Callable[[], object] = nothing
+
+    def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
+        alive = super().beat(node_id, now, lease)
+        after, self.after_beat = self.after_beat, nothing
+        after()
+        return alive
 
     def transact(self, work: Callable[[LedgerTransaction], T]) -> T:
         self._check("transact")
@@ -261,7 +279,10 @@ class FaultyLedger(SqlLedger):
 
             with suppress(LedgerError):
                 super().transact(spoilt)
-        return super().transact(work)
+        value = super().transact(work)
+        after, self.after_commit = self.after_commit, nothing
+        after()
+        return value
 
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         self._check("stored")

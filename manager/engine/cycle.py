@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from core.records import Claim, Ending, Firing
 from core.run import Reason, RunState
+from manager.engine.recovery import unstarted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from manager.engine.execution import Execution
     from manager.engine.planner import Planner
     from manager.engine.reporter import Reporter
+    from manager.engine.tenure import Tenure
 
 
 @dataclass(slots=True)
@@ -34,6 +36,8 @@ class _Turn:
     firings: list[Firing]
     slots: dict[str, int]
     lanes: set[str]
+    unstarted: list[Run]
+    buried: bool = False
     held: list[bool] = field(default_factory=list)
     fired: tuple[Run, ...] = ()
     beaten: frozenset[str] = frozenset()
@@ -55,6 +59,7 @@ class Cycle:
         planner: Planner,
         execution: Execution,
         reporter: Reporter,
+        tenure: Tenure,
         node_id: str,
     ) -> None:
         self.lock = threading.RLock()
@@ -65,8 +70,10 @@ class Cycle:
         self._planner = planner
         self._execution = execution
         self._reporter = reporter
+        self._tenure = tenure
         self._node_id = node_id
         self._unsaved: list[Ending] = []
+        self._unstarted: list[Run] = []
         self._backlog: set[str] = set(executors)
         self._blocked: set[str] = set()
         self._asked = 0
@@ -82,7 +89,7 @@ class Cycle:
     @property
     def is_idle(self) -> bool:
         """Whether nothing runs and nothing is left to be written."""
-        return not self._unsaved and not self._execution.live()
+        return not (self._unsaved or self._unstarted or self._execution.live())
 
     def expect(self, lane: str, when: datetime | None = None) -> None:
         """Take note that a run of *lane* waits, from *when* on or now."""
@@ -108,8 +115,8 @@ class Cycle:
             self._reload()
         endings = self.collect(now)
         with self.lock:
-            turn = self._gather(now, endings, accepting=accepting)
-        if not (turn.endings or turn.firings or turn.lanes):
+            turn = self._gather(now, endings, accepting=accepting and self._tenure.holds)
+        if not (turn.endings or turn.firings or turn.lanes or turn.unstarted):
             return
         try:
             self._ledger.transact(lambda tx: self._write(turn, tx))
@@ -119,9 +126,10 @@ class Cycle:
                 self._put_back(turn.due)
             raise
         self._unsaved = []
+        del self._unstarted[: len(turn.unstarted)]
         with self.lock:
             self._settle(turn)
-        for firing in turn.firings:
+        for firing in () if turn.buried else turn.firings:
             if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
                 self._execution.make_room(firing.task_id)
         begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
@@ -143,7 +151,7 @@ class Cycle:
             self._alarm = None
             self._backlog |= set(self._executors)
         if not accepting:
-            return _Turn(now, endings, [], [], {}, set())
+            return _Turn(now, endings, [], [], {}, set(), list(self._unstarted))
         if endings:  # what waited for an earlier run of its task may start
             self._backlog |= self._blocked
             self._blocked = set()
@@ -157,7 +165,7 @@ class Cycle:
         self._backlog -= lanes
         if self._foreign:
             self._foreign = {each for each in self._foreign if self._book.get(each) is None}
-        return _Turn(now, endings, due, firings, slots, lanes)
+        return _Turn(now, endings, due, firings, slots, lanes, list(self._unstarted))
 
     def _plan(self, due: list[LiveTask], now: datetime, slots: dict[str, int]) -> list[Firing]:
         """Return what becomes of *due*; where others wait for a place, they go first."""
@@ -171,6 +179,12 @@ class Cycle:
     def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""
         turn.held = tx.end(turn.endings) if turn.endings else []
+        if turn.unstarted:
+            tx.release(turn.unstarted, turn.now)
+        starts = bool(turn.firings or turn.lanes)
+        turn.buried = starts and not tx.is_alive(self._node_id)
+        if turn.buried:
+            return
         fired = tx.fire(turn.firings) if turn.firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
@@ -217,6 +231,14 @@ class Cycle:
             self._book.retime(task)
 
     def _settle(self, turn: _Turn) -> None:
+        for ending in turn.endings:
+            if ending.run.state is RunState.RETRYING:
+                self.expect(ending.run.lane, ending.run.not_before)
+        if turn.buried:
+            self._tenure.lapse()
+            self._backlog |= turn.lanes
+            self._put_back(turn.due)
+            return
         self._backlog |= turn.lanes - turn.drained
         self._blocked |= turn.blocked
         self._beaten |= turn.beaten
@@ -232,9 +254,6 @@ class Cycle:
                     )
                     task.next_run = task.next_run if task.left else None
                 self._book.retime(task)
-        for ending in turn.endings:
-            if ending.run.state is RunState.RETRYING:
-                self.expect(ending.run.lane, ending.run.not_before)
 
     def recall(self, task_ids: Collection[str]) -> None:
         """Take note that somebody else decided these tasks: go on from what the ledger says."""
@@ -260,6 +279,10 @@ class Cycle:
             gone = replace(run, state=RunState.CANCELLED, reason=Reason.REMOVED)
             gone = replace(gone, finished_at=run.started_at)
             self._unsaved.append(Ending(run=gone, token=run.token, attempt=None))
+            return
+        if not self._tenure.holds:  # it was stopped since the commit: others may have the run
+            self._unstarted.append(unstarted(run))
+            self.expect(run.lane)
             return
         try:
             self._reporter.started(run)

@@ -19,6 +19,7 @@ from manager.engine.planner import Planner
 from manager.engine.recovery import given_back
 from manager.engine.reporter import Reporter
 from manager.engine.steps import ClockSteps
+from manager.engine.tenure import Tenure
 from manager.engine.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class Engine:
         self._planner = Planner(self._book, self._ids, self.node.id, timed=settings.timed)
         self._reporter = Reporter(lifecycle)
         self._execution = Execution(executors, clock, settings, manager, self._wakeup.set, draw)
+        self._tenure = Tenure(ledger, self.node, settings, clock, self._book, self._execution)
         self._cycle = Cycle(
             ledger=ledger,
             registry=registry,
@@ -94,16 +96,15 @@ class Engine:
             planner=self._planner,
             execution=self._execution,
             reporter=self._reporter,
+            tenure=self._tenure,
             node_id=self.node.id,
         )
         parts = (self._book, self._planner, self._cycle, self._reporter)
         self._binding = Binding(ledger, registry, *parts, clock, self.node.id)
-        self._upkeep = Upkeep(
-            ledger, self.node, settings, self._cycle, self._execution, self._binding.refresh
-        )
+        known = (self._cycle, self._execution, self._tenure, self._binding.refresh)
+        self._upkeep = Upkeep(ledger, settings, *known)
         self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)
-        self._turning = threading.RLock()
-        self._last_turn = clock.monotonic()
+        self._turning, self._last_turn = threading.RLock(), clock.monotonic()
         self._threaded, self._in_haste = threaded, False
         self._thread: threading.Thread | None = None
 

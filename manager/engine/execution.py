@@ -127,6 +127,17 @@ class Execution:
             if live.executor.interrupt(live.run.id):
                 live.deadline = self._second_in(self._settings.unwind)
 
+    def drop(self, live: LiveRun) -> None:
+        """Ask an attempt to end whose run was taken away, and wait for it no longer.
+
+        It takes room as a leaked call does until it ends, so that its run does not start here
+        beside it.
+        """
+        live.context.ask_to_stop()
+        live.executor.interrupt(live.run.id)
+        live.executor.abandon(live.run.id)
+        del self._live[live.run.id]
+
     def make_room(self, task_id: str) -> None:
         """Ask the attempts of a task to end: its next run replaces them."""
         for live in self.live():

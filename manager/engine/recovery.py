@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.ports import Ledger
-    from core.records import Node
+    from core.records import Node, Suspect
     from core.run import Run
     from manager.engine.execution import LiveRun
 
@@ -23,23 +23,26 @@ _log = get_logger("taskrack")
 
 
 def recover(
-    ledger: Ledger, here: Node, now: datetime, *, rerun: bool, leased: bool = True
+    ledger: Ledger, here: Node, now: datetime, second: float, *, rerun: bool, leased: bool
 ) -> list[Run]:
     """End what dead nodes left running, by the policy of each task; return those runs.
 
-    A node of this machine is dead when its process is gone, any node when its lease has run out.
+    A node of this machine is dead when its process is gone, any node when its lease has run out:
+    by the boot-time clock on this machine, which no clock step touches, by the ledger's elsewhere.
 
     Args:
         ledger: Where nodes and runs are.
         here: The node that looks.
         now: The wall clock's time.
+        second: The boot-time clock's.
         rerun: Whether what may run again does.
-        leased: Whether leases can be judged by *now*.
+        leased: Whether leases of other machines can be judged by *now*.
     """
     dead = [
-        node.id
-        for node, lapsed in ledger.suspects(now)
-        if node.id != here.id and ((lapsed and leased) or is_known_dead(node, here))
+        each.node.id
+        for each in ledger.suspects(now)
+        if each.node.id != here.id
+        and (_has_lapsed(each, here, second, leased=leased) or is_known_dead(each.node, here))
     ]
     if not dead:
         return []
@@ -49,6 +52,23 @@ def recover(
             "%s: run %s was cut off, now %s: %s", run.task_id, run.id, run.state, run.error
         )
     return left
+
+
+def _has_lapsed(suspect: Suspect, here: Node, second: float, *, leased: bool) -> bool:
+    if here.boot_id and suspect.node.boot_id == here.boot_id:
+        return suspect.second < second
+    return suspect.lapsed and leased
+
+
+def unstarted(run: Run) -> Run:
+    """Return a run whose start was committed and whose function was never called, given back."""
+    return replace(
+        run,
+        state=RunState.PENDING,
+        reason=Reason.INTERRUPTED,
+        interruptions=run.interruptions + 1,
+        error="its node was silent for longer than its lease before it called the function",
+    )
 
 
 def given_back(live: LiveRun) -> Run:

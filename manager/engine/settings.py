@@ -17,6 +17,7 @@ class EngineSettings:
         sweep: How often the ledger is searched for what no timer told.
         lease: How long a silent node counts as alive.
         heartbeat: How often a node renews its lease.
+        trust: How long after it began to renew its lease a node starts runs on the strength of it.
         unwind: How long a cancelled coroutine may take to clean up before it counts as leaked.
         backoff: How long to wait after the database failed.
     """
@@ -27,5 +28,6 @@ class EngineSettings:
     sweep: timedelta = timedelta(milliseconds=500)
     lease: timedelta = timedelta(seconds=15)
     heartbeat: timedelta = timedelta(seconds=3)
+    trust: timedelta = timedelta(seconds=13)
     unwind: timedelta = timedelta(seconds=5)
     backoff: timedelta = timedelta(seconds=1)

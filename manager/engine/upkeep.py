@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from core.ports import Ledger
-    from core.records import Node, StoredTask
+    from core.records import StoredTask
     from manager.engine.cycle import Cycle
     from manager.engine.execution import Execution
     from manager.engine.settings import EngineSettings
+    from manager.engine.tenure import Tenure
 
 
 class Upkeep:
@@ -23,17 +24,18 @@ class Upkeep:
     def __init__(
         self,
         ledger: Ledger,
-        node: Node,
         settings: EngineSettings,
         cycle: Cycle,
         execution: Execution,
+        tenure: Tenure,
         refresh: Callable[[Sequence[StoredTask]], None],
     ) -> None:
         self._ledger = ledger
-        self._node = node
         self._settings = settings
         self._cycle = cycle
         self._execution = execution
+        self._tenure = tenure
+        self._node = tenure.node
         self._refresh = refresh
         self._revision = 0
         self._next_beat = self._next_sweep = self._trusted_from = float("-inf")
@@ -45,8 +47,8 @@ class Upkeep:
             now: The wall clock's time, which is written.
             second: The monotonic clock's, by which the next beat is due.
         """
-        self._ledger.join(self._node, now, now + self._settings.lease)
-        recover(self._ledger, self._node, now, rerun=self._settings.automatic)
+        self._tenure.begin(now)
+        self._recover(now, leased=True)
         changed = self._ledger.changed_since(0)
         self._revision = max((stored.revision for stored in changed), default=0)
         self._next_beat = second + self._settings.heartbeat.total_seconds()
@@ -62,23 +64,26 @@ class Upkeep:
     def doubt(self, second: float) -> None:
         """Look at once: the wall clock was set.
 
-        Leases were written by the clock of before, so none is held against another node until
-        each that lives has renewed its own.
+        Leases of other machines were written by the clock of before, so none is held against
+        another node until each that lives has renewed its own.
         """
         self.look()
         self._trusted_from = second + self._settings.lease.total_seconds()
 
     def run(self, now: datetime, second: float) -> None:
         """Beat and sweep if it is time, however the wall clock was set meanwhile."""
-        if self._next_beat <= second:
-            self._ledger.beat(self._node.id, now, now + self._settings.lease)
+        if self._next_beat <= second or not self._tenure.holds:
+            self._tenure.renew(now)
             self._next_beat = second + self._settings.heartbeat.total_seconds()
-            known = {"rerun": self._settings.automatic, "leased": second >= self._trusted_from}
-            for run in recover(self._ledger, self._node, now, **known):
-                self._cycle.expect(run.lane)
+            self._recover(now, leased=second >= self._trusted_from)
         if self._next_sweep <= second:
             self._next_sweep = second + self._settings.sweep.total_seconds()
             self._sweep(now)
+
+    def _recover(self, now: datetime, *, leased: bool) -> None:
+        rerun, here, second = self._settings.automatic, self._node, self._tenure.boottime()
+        for run in recover(self._ledger, here, now, second, rerun=rerun, leased=leased):
+            self._cycle.expect(run.lane)
 
     def _sweep(self, now: datetime) -> None:
         changed = self._ledger.changed_since(self._revision)

@@ -29,7 +29,7 @@ _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
-_BIND: Final = insert_or(bindings).on_conflict_do_nothing()
+BIND: Final = insert_or(bindings).on_conflict_do_nothing()
 _REWRITE: Final = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -90,7 +90,7 @@ class Catalogue:
             self._connection.execute(_REWRITE, changes)
         if rows:
             own = [{"node": node, "task_id": row["id"]} for row in rows]
-            self._connection.execute(_BIND, own)
+            self._connection.execute(BIND, own)
         return bound
 
     def _rebound(

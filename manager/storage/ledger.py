@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import delete, func, insert, or_, select, update
 
-from core.records import Node
+from core.records import Node, Suspect
 from core.run import Reason, RunState
 from manager.storage.catalogue import Catalogue
 from manager.storage.membership import Membership
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from core.definition import TaskDefinition
     from core.ports import LedgerTransaction
-    from core.records import StoredTask
+    from core.records import Lease, StoredTask
     from core.run import Run
     from manager.storage.database import Database
 
@@ -81,13 +81,23 @@ class SqlLedger:
         """Run *work* in a transaction and return its value once it is committed."""
         return self._recorder.write(lambda connection: work(SqlTransaction(connection)))
 
-    def join(self, node: Node, now: datetime, lease_until: datetime) -> None:
+    def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
-        self._recorder.write(lambda link: Membership(link).join(node, now, lease_until))
+        self._recorder.write(lambda link: Membership(link).join(node, now, lease))
 
-    def beat(self, node_id: str, now: datetime, lease_until: datetime) -> None:
-        """Renew the lease of a node."""
-        self._recorder.write(lambda link: Membership(link).beat(node_id, now, lease_until))
+    def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
+        """Renew the lease of a node; tell whether it still counted as alive."""
+        return self._recorder.write(lambda link: Membership(link).beat(node_id, now, lease))
+
+    def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
+        """Enter a node that was taken for dead as alive again, and as one that has these tasks."""
+        self._recorder.write(lambda link: Membership(link).revive(node_id, task_ids, now, lease))
+
+    def held(self, node_id: str) -> dict[str, int]:
+        """Return the runs that are running on a node, each with its token."""
+        query = select(runs.c.id, runs.c.token).where(IS_RUNNING, runs.c.node == node_id)
+        with self._database.read() as connection:
+            return {row.id: row.token for row in connection.execute(query)}
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
@@ -97,15 +107,19 @@ class SqlLedger:
         """Enter nodes as dead and give back, or give up, what they were running."""
         return self._recorder.write(lambda link: Membership(link).bury(node_ids, now, rerun=rerun))
 
-    def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
-        """Return the nodes that count as alive or hold runs, and whether each lease has run out."""
+    def suspects(self, now: datetime) -> list[Suspect]:
+        """Return the nodes that count as alive or hold runs."""
         columns = [nodes.c[each.name] for each in fields(Node)]
         with self._database.read() as connection:
             holds = nodes.c.id.in_(select(runs.c.node).where(IS_RUNNING))
             living = or_(nodes.c.state == "alive", holds)
-            query = select(*columns, nodes.c.lease_until).where(living)
-            rows = [dict(row) for row in connection.execute(query).mappings()]
-        return [(Node(**row), until < now) for row in rows for until in [row.pop("lease_until")]]
+            query = select(nodes.c.lease_until, nodes.c.lease_second, *columns).where(living)
+            rows = connection.execute(query).all()
+        names = [column.name for column in columns]
+        return [
+            Suspect(Node(**dict(zip(names, row, strict=True))), until < now, second)
+            for until, second, *row in rows
+        ]
 
     def bind(
         self,

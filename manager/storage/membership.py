@@ -9,6 +9,7 @@ from sqlalchemy import delete, insert, select, update
 
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
+from manager.storage.catalogue import BIND
 from manager.storage.rows import run_of
 from manager.storage.tables import IS_RUNNING, bindings, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.records import Node
+    from core.records import Lease, Node
 
 CRASH_LIMIT: Final = 3
 """So many deaths of its process, and a run is given up."""
@@ -31,7 +32,7 @@ class Membership:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def join(self, node: Node, now: datetime, lease_until: datetime) -> None:
+    def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
         self._connection.execute(
             insert(nodes),
@@ -46,22 +47,31 @@ class Membership:
                 "state": "alive",
                 "started_at": now,
                 "heartbeat": now,
-                "lease_until": lease_until,
+                "lease_until": lease.until,
+                "lease_second": lease.second,
             },
         )
 
-    def beat(self, node_id: str, now: datetime, lease_until: datetime) -> None:
-        """Renew the lease of a node."""
-        self._connection.execute(
-            update(nodes)
-            .where(nodes.c.id == node_id)
-            .values(heartbeat=now, lease_until=lease_until, state="alive")
-        )
+    def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
+        """Renew the lease of a node; tell whether it still counted as alive."""
+        renewed = {"heartbeat": now, "lease_until": lease.until, "lease_second": lease.second}
+        change = update(nodes).where(nodes.c.id == node_id, nodes.c.state == "alive")
+        return self._connection.execute(change.values(renewed)).rowcount == 1
+
+    def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
+        """Enter a node that was taken for dead as alive again, and as one that has these tasks."""
+        mine = update(nodes).where(nodes.c.id == node_id)
+        self._connection.execute(mine.values(state="alive"))
+        self.beat(node_id, now, lease)
+        if task_ids:
+            own = [{"node": node_id, "task_id": each} for each in task_ids]
+            self._connection.execute(BIND, own)
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
         change = update(nodes).where(nodes.c.id == node_id)
-        self._connection.execute(change.values(state="stopped", heartbeat=now, lease_until=now))
+        over = {"heartbeat": now, "lease_until": now, "lease_second": 0.0}
+        self._connection.execute(change.values(state="stopped", **over))
         self._connection.execute(delete(bindings).where(bindings.c.node == node_id))
 
     def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Cause, RunState
 from manager.storage.prepared import Prepared
-from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, runs, tasks
+from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, nodes, runs, tasks
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
@@ -106,6 +106,12 @@ COUNT: Final = Prepared(
     )
 )
 
+ALIVE: Final = Prepared(
+    select(nodes.c.id)
+    .where(nodes.c.id == bindparam("node"), nodes.c.state == literal_column("'alive'"))
+    .with_for_update(read=True)
+)
+"""Whoever wants to bury the node waits until the transaction has ended."""
 _NAMED: Final = select(func.json_each(bindparam("names")).table_valued("value").c.value)
 RUNNING_OF: Final = Prepared(
     select(runs.c.task_id, func.count())

@@ -153,6 +153,7 @@ nodes = Table(
     Column("started_at", Instant, nullable=False),
     Column("heartbeat", Instant, nullable=False),
     Column("lease_until", Instant, nullable=False),
+    Column("lease_second", Float, nullable=False),
 )
 
 bindings = Table(

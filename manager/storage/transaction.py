@@ -17,6 +17,7 @@ from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import (
     ADVANCE,
     ADVANCE_COUNTING,
+    ALIVE,
     COUNT,
     DROPPED,
     END,
@@ -49,6 +50,10 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._driver = driver_of(connection)
+
+    def is_alive(self, node_id: str) -> bool:
+        """Tell whether a node counts as alive; it does until this transaction has ended."""
+        return ALIVE.run(self._driver, {"node": node_id}).fetchone() is not None
 
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""

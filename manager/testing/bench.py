@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from configurations import Xcorecfg
-    from core.records import Node
+    from core.records import Suspect
     from manager.storage import Database
     from manager.testing.clock import VirtualClock
     from manager.testing.sources import Sources
@@ -68,7 +68,7 @@ class SharedLedger(SqlLedger):
     def close(self) -> None:
         """Keep the ledger for the nodes to come; the lab closes it."""
 
-    def suspects(self, now: datetime) -> list[tuple[Node, bool]]:
+    def suspects(self, now: datetime) -> list[Suspect]:
         """Return what may be dead; a node that lives has beaten in the time that was leapt over."""
         found = super().suspects(now)
-        return [each for each in found if each[0].id not in self._bench.living]
+        return [each for each in found if each.node.id not in self._bench.living]

@@ -37,6 +37,10 @@ class VirtualClock:
         """Return the seconds that have passed since the start; steps do not count."""
         return self._elapsed / 1_000_000
 
+    def boottime(self) -> float:
+        """Return the seconds that have passed since the start, as ``monotonic`` does."""
+        return self.monotonic()
+
     @property
     def elapsed(self) -> timedelta:
         """The time that has passed since the start, to the microsecond."""

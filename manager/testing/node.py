@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from core.records import Node
+from core.records import Lease, Node
 from manager.engine.engine import EngineState
 from manager.engine.node import version
 from manager.task.assembly import Assembly, build_settings
@@ -109,8 +109,9 @@ class LabNode:
         """Let the process die as ``kill -9`` does: from now on it writes and calls nothing."""
         if self._engine is None or self._calls is None:
             return
-        now = self._bench.clock.now()
-        SharedLedger(self._bench).beat(self.id, now, now + _LEASE)  # one was due until now
+        clock = self._bench.clock
+        lease = Lease(clock.now() + _LEASE, clock.boottime() + _LEASE.total_seconds())
+        SharedLedger(self._bench).beat(self.id, clock.now(), lease)  # one was due until now
         self._engine.state = EngineState.STOPPED
         self._engine = None
         self._wrecks.append(self._calls[1])
@@ -170,7 +171,7 @@ def _left_alone(_config: Xcorecfg) -> None:
 
 def _settings(config: Xcorecfg) -> EngineSettings:
     """Return the figures of the engine; when it looks at the ledger, the lab says."""
-    return replace(build_settings(config), sweep=_NEVER, heartbeat=_NEVER)
+    return replace(build_settings(config), sweep=_NEVER, heartbeat=_NEVER, trust=_NEVER)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,6 +51,10 @@ def seconds(span: timedelta) -> str:
         ("tasks.md", f"make {seconds(SHORTEST)} seconds to {LONGEST.days // 365} years"),
         ("ledger.md", f"renews a lease in `nodes` every {seconds(SETTINGS.heartbeat)} seconds"),
         ("ledger.md", f"the lease is good for {seconds(SETTINGS.lease)}."),
+        (
+            "ledger.md",
+            f"starts nothing from {seconds(SETTINGS.trust)} seconds after it last asked",
+        ),
         ("ledger.md", f"and have {seconds(_UNWIND)} more seconds for their `finally` blocks"),
         ("ledger.md", f"does the same with {seconds(_AT_EXIT)} seconds of grace"),
         ("ledger.md", f"`manager.run_retention_days` ({ManagerConfig().run_retention_days}) ago"),

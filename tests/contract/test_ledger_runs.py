@@ -14,7 +14,7 @@ from core.policy import Delivery
 from core.records import Ending, Fired
 from core.run import Attempt, Cause, Reason, Run, RunState
 from manager.storage import Database, SqlLedger
-from tests.engine_tools import HOUR, SECOND, START, due, firing, node, run_of, task, wish
+from tests.engine_tools import HOUR, SECOND, START, due, firing, lease, node, run_of, task, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -340,19 +340,39 @@ def test_a_crashed_run_is_lost_where_nothing_is_restarted(ledger: SqlLedger) -> 
 def test_suspects_are_the_living_and_whoever_holds_a_run(ledger: SqlLedger) -> None:
     """A node that left with a run in its hands is not forgotten; one without is."""
     for name in ("alive", "gone", "guilty"):
-        ledger.join(node(name), START, START + 15 * SECOND)
+        ledger.join(node(name), START, lease(START + 15 * SECOND, 115))
     ledger.leave("gone", START)
     running(ledger, "a", owner="guilty")
     ledger.leave("guilty", START)
-    assert {each.id: lapsed for each, lapsed in ledger.suspects(START + SECOND)} == {
-        "alive": False,
-        "guilty": True,
-    }
-    ledger.beat("alive", START + 10 * SECOND, START + 25 * SECOND)
-    found = {each.id: lapsed for each, lapsed in ledger.suspects(START + 20 * SECOND)}
-    assert found["alive"] is False
+    found = {each.node.id: each for each in ledger.suspects(START + SECOND)}
+    assert {name: each.lapsed for name, each in found.items()} == {"alive": False, "guilty": True}
+    assert found["alive"].second == 115
+    assert ledger.beat("alive", START + 10 * SECOND, lease(START + 25 * SECOND, 125))
+    renewed = {each.node.id: each for each in ledger.suspects(START + 20 * SECOND)}["alive"]
+    assert (renewed.lapsed, renewed.second) == (False, 125)
     ledger.bury(["guilty"], START, rerun=True)
-    assert [each.id for each, _ in ledger.suspects(START)] == ["alive"]
+    assert [each.node.id for each in ledger.suspects(START)] == ["alive"]
+
+
+def test_a_node_that_was_taken_for_dead_hears_it_at_its_next_beat(ledger: SqlLedger) -> None:
+    """It is alive again once it says so, with its tasks; what it held is held by nobody."""
+    ledger.bind([(task("a"), None)], "zombie", START)
+    ledger.join(node("zombie"), START, lease(START + 15 * SECOND))
+    held = running(ledger, "a", owner="zombie")
+    assert ledger.held("zombie") == {held.id: held.token}
+    assert ledger.transact(lambda tx: tx.is_alive("zombie"))
+    ledger.bury(["zombie"], START + HOUR, rerun=True)
+    assert ledger.held("zombie") == {}
+    assert not ledger.transact(lambda tx: tx.is_alive("zombie"))
+    late = START + HOUR
+    assert not ledger.beat("zombie", late, lease(late + 15 * SECOND))
+    assert not ledger.transact(lambda tx: tx.is_alive("zombie"))
+    ledger.join(node("other"), late, lease(late + 15 * SECOND))
+    assert ledger.reading.liveness().unbound >= {"a"}
+    ledger.revive("zombie", ["a"], late, lease(late + 15 * SECOND))
+    assert ledger.transact(lambda tx: tx.is_alive("zombie"))
+    assert ledger.reading.liveness().unbound == {"b", "c"}
+    assert ledger.beat("zombie", late, lease(late + 15 * SECOND))
 
 
 def test_a_cancel_ends_what_waits_and_asks_what_runs(ledger: SqlLedger) -> None:

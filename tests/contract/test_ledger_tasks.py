@@ -12,7 +12,7 @@ from core.policy import Backoff, Overlap, OverlapPolicy, RetryPolicy
 from core.run import Reason, RunState, TaskState
 from manager.storage import Database, SqlLedger
 from manager.storage.tables import audit
-from tests.engine_tools import HOUR, SECOND, START, node, run_of, task, waits, wish
+from tests.engine_tools import HOUR, SECOND, START, lease, node, run_of, task, waits, wish
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -202,7 +202,7 @@ def test_an_idle_task_has_the_status_of_its_schedule(
 def test_a_task_without_a_living_node_is_unbound(ledger: SqlLedger) -> None:
     """While some node lives, a task that none of the living has bound is kept and told apart."""
     bind(ledger, task("a"))
-    ledger.join(node("other"), START, NEXT)
+    ledger.join(node("other"), START, lease(NEXT))
     assert ledger.reading.tasks("a")[0].status is TaskState.UNBOUND
     ledger.bind([(task("a"), NEXT)], "other", START)
     assert ledger.reading.tasks("a")[0].status is TaskState.SCHEDULED

@@ -31,6 +31,7 @@ from tests.engine_tools import (
     StillTimetable,
     due,
     firing,
+    lease,
     node,
     nothing,
     run_of,
@@ -594,7 +595,7 @@ def test_runs_of_tasks_of_other_nodes_are_left_alone(lab: Lab) -> None:
 def test_no_lease_is_judged_by_a_clock_that_was_just_set(lab: Lab, step: timedelta) -> None:
     """Who lives has a lease's time to renew its own; who does not renew it is dead then."""
     lab.start(task("report"))
-    lab.ledger.join(node("other"), lab.clock.now(), lab.clock.now() + 15 * SECOND)
+    lab.ledger.join(node("other"), lab.clock.now(), lease(lab.clock.now() + 15 * SECOND))
     held = due("report", START - HOUR, state=RunState.RUNNING, node="other", token=1, attempt=1)
     lab.ledger.transact(lambda tx: tx.insert(held))
     lab.clock.wall += step

@@ -15,7 +15,7 @@ from core.records import Ending, Firing
 from core.run import Attempt, Cause, Reason, Run, RunState
 from manager.storage import Database, SqlLedger
 from manager.task.foretelling import explanation_of, forecast_of
-from tests.engine_tools import ALLOW, due, node, run_of, task
+from tests.engine_tools import ALLOW, due, lease, node, run_of, task
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +80,7 @@ class Past:
     def container(self, *, timed: bool = True, bound: bool = True) -> None:
         """Let a container be alive, which has the function or not."""
         own = node("here" if bound else "other", timed=timed)
-        self.ledger.join(own, NOW, NOW + HOUR)
+        self.ledger.join(own, NOW, lease(NOW + HOUR))
 
     def ask(self, at: datetime | str | None, **config: Any) -> Explanation:  # noqa: ANN401 - settings
         """Ask about the nightly task."""

@@ -67,6 +67,7 @@ def _nodes() -> None:
         sa.Column("started_at", sa.BigInteger(), nullable=False),
         sa.Column("heartbeat", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", sa.BigInteger(), nullable=False),
+        sa.Column("lease_second", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
 
