@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from core.run import RunState
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from manager.foresight.planned import Outlook, Planned
     from manager.schemas.reading import RunRead
     from manager.storage.reading import Reading
+
+SILENT: Final = timedelta(seconds=10)
+"""A node that lives is heard of every three seconds."""
 
 
 def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:
@@ -23,7 +27,7 @@ def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRe
         limit = planned.task.timeout
         if limit is not None:
             found.append(f"its time limit is {limit:g} s")
-        return found
+        return found + _silence(reading, outlook, run)
     if not outlook.heard:
         return ["no container is running; the next start goes on with it"]
     if planned.id in outlook.unbound:
@@ -33,6 +37,16 @@ def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRe
         wait = span(run.not_before - outlook.now)
         return [f"{what} may start at {shown(run.not_before, zone)}, in {wait}"]
     return _held_up(reading, outlook, planned, run)
+
+
+def _silence(reading: Reading, outlook: Outlook, run: RunRead) -> list[str]:
+    """Return that the node of *run* was not heard of lately, if so: it may be dead."""
+    node = next((each for each in reading.nodes() if each.id == run.node), None)
+    if node is None or outlook.now - node.heartbeat <= SILENT:
+        return []
+    ago = span(outlook.now - node.heartbeat)
+    who = f"process {node.pid} on {node.host} was last heard of {ago} ago and may have died"
+    return [f"{who}; another node, or the next start, decides what becomes of the run"]
 
 
 def _held_up(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:

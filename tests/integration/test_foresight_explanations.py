@@ -289,6 +289,19 @@ def test_an_open_run_says_what_it_waits_for(past: Past) -> None:
     assert {each.id for each in past.ask(None).runs} == {run.id, busy.id}
 
 
+def test_a_run_whose_node_is_silent_is_said_to_be_cut_off_perhaps(past: Past) -> None:
+    """Its process was killed, and nobody has found it yet; one that beats is not suspected."""
+    past.task()
+    past.run(state=RunState.RUNNING, finished_at=None, node="here")
+    past.container()
+    assert not any("last heard of" in text for text in past.ask(NIGHT).because)
+    past.ledger.beat("here", NOW - 40 * SECOND, lease(NOW))
+    assert past.ask(NIGHT).because[-1] == (
+        "process 1 on elsewhere was last heard of 40.0 s ago and may have died; "
+        "another node, or the next start, decides what becomes of the run"
+    )
+
+
 def test_a_run_that_retries_says_when(past: Past) -> None:
     past.task(overlap=ALLOW)
     past.run(**waiting(), at=NIGHT - 24 * HOUR)
