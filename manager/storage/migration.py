@@ -25,23 +25,33 @@ if TYPE_CHECKING:
 VERSION_TABLE: Final = "taskrack_version"
 REVISIONS: Final = ("0001",)
 """Every schema revision, oldest first; the last is what this release reads and writes."""
+_CUT_OFF: Final = frozenset({"SQLITE_READONLY_ROLLBACK", "SQLITE_READONLY_RECOVERY"})
+"""What SQLite says of a file that it must mend first, and may not."""
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 
 
 def stored_version(path: Path, label: str) -> str | None:
     """Return the schema revision of a database file, read without touching it.
 
+    Where a process died in the middle of a change, SQLite takes that change back first.
+
     Raises:
         LedgerError: the schema is newer than this release, or the tables are somebody else's.
     """
     try:
-        connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)
-        try:
-            return _checked(connection, label)
-        finally:
-            connection.close()
+        return _read(path, label, "ro")
+    except sqlite3.Error as error:
+        if error.sqlite_errorname not in _CUT_OFF:
+            raise LedgerError(label, explained(error)) from error
+    try:
+        return _read(path, label, "rw")
     except sqlite3.Error as error:
         raise LedgerError(label, explained(error)) from error
+
+
+def _read(path: Path, label: str, mode: str) -> str | None:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", uri=True)) as link:
+        return _checked(link, label)
 
 
 def _checked(connection: sqlite3.Connection, label: str) -> str | None:

@@ -296,3 +296,26 @@ def test_an_empty_file_becomes_a_ledger(tmp_path: Path) -> None:
     connection = sqlite3.connect(other)
     assert connection.execute("SELECT name FROM customers").fetchall() == [("x",)]
     connection.close()
+
+
+def test_a_change_that_a_crash_cut_off_is_taken_back_at_the_next_start(tmp_path: Path) -> None:
+    """The half change is not ours to keep, and no reason to refuse the file."""
+    source, copy = tmp_path / "source.db", tmp_path / "copy.db"
+    written(source)
+    statement(source, "PRAGMA journal_mode=DELETE", "CREATE TABLE filler (text)")
+    connection = sqlite3.connect(source)
+    connection.execute("PRAGMA cache_size=1")
+    with connection:
+        connection.execute("DELETE FROM runs")
+        rows = [("x" * 1000,) for _ in range(500)]  # more than the cache holds: it spills
+        connection.executemany("INSERT INTO filler VALUES (?)", rows)
+        for end in ("", "-journal"):
+            (tmp_path / f"copy.db{end}").write_bytes((tmp_path / f"source.db{end}").read_bytes())
+    connection.close()
+
+    ledger = ledger_at(copy)
+    ledger.open()
+
+    assert len(ledger.reading.runs(None)) == 1
+    assert not (tmp_path / "copy.db-journal").exists()
+    ledger.close()

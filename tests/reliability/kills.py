@@ -1,0 +1,207 @@
+"""Nothing is lost, and nothing runs twice unnoticed, while processes are killed and stand still.
+
+Three containers share one database, under a hundred and more firings a second. One of them is
+killed with ``kill -9`` and replaced at once, again and again at random moments; now and then one
+stands still for longer than its lease and then goes on. Afterwards the journal of the tasks, the
+ledger and the schedules must agree.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from core.clock import SystemClock
+from tests.reliability import journal, workload
+from tests.reliability.checker import Checker, Expected, Findings
+from tests.reliability.checking import Report, Scale
+from tests.reliability.nodes import PATIENCE, Nodes
+from tests.reliability.rows import SqliteStore, Store, rows_of
+from tests.reliability.warm import LOG, Order
+from tests.reliability.workload import QUICK_RETRY, Kind
+from tests.tools import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from tests.reliability.nodes import Container
+
+LEASE: Final = 2.5
+HEARTBEAT: Final = 0.4
+CONTAINERS: Final = 3
+BETWEEN: Final = (0.02, 0.25)
+"""Seconds from one kill to the next."""
+UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
+TAKEN_AWAY: Final = "was taken away, its outcome is dropped"
+KINDS: Final = {
+    "again": Kind(count=30),
+    "once": Kind(count=35, at_most_once=True),
+    "again-loop": Kind(count=10, func="waiting", seconds=0.004),
+    "once-loop": Kind(count=10, func="waiting", seconds=0.004, at_most_once=True),
+    "again-long": Kind(count=5, seconds=0.03),
+    "once-long": Kind(count=10, seconds=0.1, at_most_once=True),
+    "again-flaky": Kind(
+        count=10, func="flaky", options=(("max_retries", 5), ("retry", QUICK_RETRY))
+    ),
+}
+FIRINGS_ASKED: Final = 100
+"""So many a second must go on while containers are killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """How much is done to the containers."""
+
+    kills: int
+    pauses: int
+    seed: int = 4
+
+
+STORMS: Final = {Scale.SHORT: Storm(30, 5), Scale.LONG: Storm(1_000, 100)}
+
+
+def check(scale: Scale, folder: Path) -> Report:
+    """Kill containers on SQLite."""
+    return stormed(STORMS[scale], SqliteStore(folder / "ledger.db"), folder)
+
+
+def stormed(storm: Storm, store: Store, folder: Path) -> Report:
+    """Kill containers on *store*; *folder* is empty but for it."""
+    tasks = workload.project(folder, store, KINDS)
+    with Nodes() as nodes:
+        weather = Weather(storm, nodes, folder)
+        weather.break_loose()
+        until = settled(store, tasks)
+        for container in weather.containers:
+            container.kill()
+        drain(nodes, store, folder)
+    findings = judge(store, folder, tasks, until)
+    return _report(storm, weather, findings, store, folder)
+
+
+@dataclass(slots=True)
+class Weather:
+    """What happens to the containers, drawn from one seed."""
+
+    storm: Storm
+    nodes: Nodes
+    folder: Path
+    containers: list[Container] = field(default_factory=list)
+    span: tuple[int, int] = (0, 0)
+    _paused: tuple[Container, float] | None = None
+    _clock: SystemClock = field(default_factory=SystemClock)
+
+    def break_loose(self) -> None:
+        """Start the containers, then kill and pause them, as often as the storm says."""
+        draw = random.Random(self.storm.seed)  # noqa: S311 - no secret
+        clock, never = self._clock, threading.Event()
+        self.containers = [self._started() for _ in range(CONTAINERS)]
+        for container in self.containers:
+            container.ready()
+        file = self.folder / workload.FILE
+        eventually(lambda: file.exists() and file.stat().st_size > 0, PATIENCE)
+        begun = journal.wall()
+        blows = ["kill"] * self.storm.kills + ["pause"] * self.storm.pauses
+        draw.shuffle(blows)
+        for blow in blows:
+            while blow == "pause" and self._paused is not None:  # one at a time
+                never.wait(0.02)
+                self._wake()
+            end = clock.monotonic() + draw.uniform(*BETWEEN)
+            while clock.monotonic() < end:
+                never.wait(0.01)
+                self._wake()
+            if blow == "kill":
+                self._kill(draw)
+            else:
+                victim = draw.choice(self._up())
+                victim.pause()
+                self._paused = victim, clock.monotonic() + LEASE * draw.uniform(1.1, 1.6)
+        while self._paused is not None:
+            never.wait(0.02)
+            self._wake()
+        self.span = begun, journal.wall()
+
+    def _kill(self, draw: random.Random) -> None:
+        """Kill one, be it ready or just starting; a fresh one takes its place."""
+        self._up()
+        victim = draw.choice([each for each in self.containers if not each.is_paused])
+        self.containers.remove(victim)
+        victim.kill()
+        self.containers.append(self._started())
+
+    def _up(self) -> list[Container]:
+        """Wait until one is ready, and return those that are."""
+        return eventually(self._ready, PATIENCE)
+
+    def _ready(self) -> list[Container]:
+        """Look after all of them meanwhile: who stands still may hold the others up."""
+        self._wake()
+        for gone in [each for each in self.containers if each.is_gone]:
+            self.containers.remove(gone)  # it found the database locked when it started
+            self.containers.append(self._started())
+        return [each for each in self.containers if each.is_ready and not each.is_paused]
+
+    def _wake(self) -> None:
+        if self._paused is not None and self._paused[1] <= self._clock.monotonic():
+            self._paused[0].go_on()
+            self._paused = None
+
+    def _started(self) -> Container:
+        order = Order(folder=str(self.folder), lease=LEASE, heartbeat=HEARTBEAT)
+        return self.nodes.start(order)
+
+
+def settled(store: Store, tasks: Mapping[str, Expected]) -> int:
+    """Wait until every occurrence up to now is decided; return now, in microseconds."""
+    until = journal.wall()
+    query = f"SELECT count(*) FROM tasks WHERE cursor >= {until}"  # noqa: S608 - a number
+    eventually(lambda: store.fetch(query)[0][0] == len(tasks), PATIENCE)
+    return until
+
+
+def drain(nodes: Nodes, store: Store, folder: Path) -> None:
+    """Let a container finish what is left, with no new occurrence, and shut it down."""
+    order = Order(folder=str(folder), lease=LEASE, heartbeat=HEARTBEAT, environ=UNTIMED)
+    last = nodes.start(order).ready()
+    still = "SELECT count(*) FROM runs WHERE state IN ('pending', 'running', 'retrying')"
+    eventually(lambda: store.fetch(still)[0][0] == 0, PATIENCE)
+    last.end()
+
+
+def judge(
+    store: Store, folder: Path, tasks: Mapping[str, Expected], until: int | None = None
+) -> Findings:
+    """Hold journal, ledger and schedules against each other."""
+    entries, damaged = journal.read(folder / workload.FILE)
+    return Checker(entries, damaged, rows_of(store), tasks, until).check()
+
+
+def dropped_outcomes(folder: Path) -> int:
+    """Return how many outcomes came too late, by the containers' own words."""
+    return (folder / LOG).read_text(encoding="utf-8", errors="replace").count(TAKEN_AWAY)
+
+
+def _report(
+    storm: Storm, weather: Weather, findings: Findings, store: Store, folder: Path
+) -> Report:
+    counts, failures = findings.counts, findings.failures()
+    begun, ended = weather.span
+    entries, _ = journal.read(folder / workload.FILE)
+    fired = {each.run for each in entries if begun <= each.wall < ended}
+    seconds = (ended - begun) / 1e6
+    if len(fired) < FIRINGS_ASKED * seconds:
+        failures.append(f"only {len(fired) / seconds:.0f} firings a second: too few to mean much")
+    figures = {
+        f"kills on {store.name}": storm.kills,
+        "pauses longer than the lease": storm.pauses,
+        "firings a second": round(len(fired) / seconds),
+        **counts,
+        "outcomes dropped": dropped_outcomes(folder),
+        "seconds of storm": round(seconds),
+        "s late at most": round(max(findings.delays, default=0) / 1e6, 1),
+    }
+    return Report(figures, failures)
