@@ -144,7 +144,8 @@ class Checker:
                 behind = (self.until - known.cursor) / 1e6
                 yield "undecided", f"{task_id}: decided up to {behind:.3f} s before the end only"
             last = max(known.cursor, self.until or known.cursor)
-            due = range(start, last + 1, expected.every)
+            passed = max(0, -(-(known.anchor + 1 - start) // expected.every))  # before it was known
+            due = range(start + passed * expected.every, last + 1, expected.every)
             yield from _covered(task_id, due, runs_of[task_id], expected.every)
 
     def _firings(self) -> Iterator[Complaint]:
