@@ -17,7 +17,7 @@ from core.clock import SystemClock
 from manager.schemas.taskManager import TaskUpdate
 from manager.task.access import open_control
 from tests.reliability import journal, workload
-from tests.reliability.checking import Report, Scale
+from tests.reliability.checking import Figure, Report, Scale
 from tests.reliability.journal import Event
 from tests.reliability.nodes import PATIENCE, Nodes
 from tests.reliability.rows import SqliteStore, Store
@@ -57,7 +57,7 @@ def ordered(store: Store, folder: Path, count: int) -> Report:
         orders.give([f"beat-{number}" for number in range(count)])
         for container in running:
             container.end()
-    figures = {f"processes on {store.name}": CONTAINERS, "orders": orders.given}
+    figures: dict[str, Figure] = {f"processes on {store.name}": CONTAINERS, "orders": orders.given}
     figures |= {f"s until {what} at most": round(most, 2) for what, most in orders.most.items()}
     return Report(figures, orders.failures)
 
