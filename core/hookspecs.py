@@ -79,3 +79,11 @@ def taskrack_run_finished(run: Run) -> None:
 @hookspec
 def taskrack_run_dropped(run: Run) -> None:
     """Hear that occurrences were skipped or missed; ``run.state`` and ``run.reason`` say why."""
+
+
+@hookspec
+def taskrack_task_quarantined(run: Run) -> None:
+    """Hear that the task of *run* crashed again and again; nothing of it starts until a resume.
+
+    Called once, on the node that noticed the last crash; *run* is the one that crashed last.
+    """

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
+    from core.crashing import Buried, Quarantined
     from core.definition import TaskDefinition
     from core.records import (
         Call,
@@ -30,7 +31,13 @@ T = TypeVar("T")
 
 
 class LedgerTransaction(Protocol):
-    """Statements that are committed together."""
+    """Statements that are committed together.
+
+    Attributes:
+        quarantined: Tasks for which an outcome that it wrote was one crash too many.
+    """
+
+    quarantined: list[Quarantined]
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""
@@ -48,12 +55,19 @@ class LedgerTransaction(Protocol):
         """Start up to ``wish.limit`` waiting runs under new tokens; return them."""
         ...
 
-    def end(self, endings: Sequence[Ending]) -> list[bool]:
-        """Write outcomes; tell for each whether its token still held."""
+    def end(self, endings: Sequence[Ending]) -> list[Run | None]:
+        """Write outcomes; return each run as it now stands, ``None`` where its token is gone.
+
+        One whose reason is ``crash`` is released, and counts against its task.
+        """
         ...
 
-    def release(self, runs: Sequence[Run], now: datetime) -> None:
-        """Give running runs back in the state that each carries, with a row for the attempt."""
+    def release(self, runs: Sequence[Run], now: datetime) -> list[Run | None]:
+        """Give running runs back in the state that each carries, with a row for the attempt.
+
+        Those whose reason is ``crash`` count against their tasks; where that quarantines a task,
+        one of its runs ends ``FAILED`` instead. Returns what ``end`` does.
+        """
         ...
 
     def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
@@ -100,7 +114,7 @@ class Ledger(Protocol):
         """Return the nodes that count as alive or hold runs."""
         ...
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
+    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
         """Enter nodes as dead and give back, or give up, what they were running."""
         ...
 
@@ -209,6 +223,10 @@ class Lifecycle(Protocol):
 
     def dropped(self, run: Run) -> None:
         """Hear that occurrences were skipped or missed."""
+        ...
+
+    def quarantined(self, run: Run) -> None:
+        """Hear that the task of *run*, which crashed last, is quarantined."""
         ...
 
 

@@ -27,6 +27,7 @@ class StoredTask:
         fresh: Whether this registration was the first.
         edited: Whether this registration has another schedule than the one before.
         fired: How many runs its schedule has started, counted while the task has a most.
+        quarantined: Whether nothing of it starts, because it crashed again and again.
     """
 
     id: str
@@ -40,6 +41,7 @@ class StoredTask:
     fresh: bool = False
     edited: bool = False
     fired: int = 0
+    quarantined: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

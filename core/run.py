@@ -46,6 +46,7 @@ class Reason(StrEnum):
     REJECTED = "rejected"
     OVERLAP = "overlap"
     PAUSED = "paused"
+    QUARANTINED = "quarantined"
     INTERRUPTED = "interrupted"
     REQUESTED = "requested"
     REPLACED = "replaced"

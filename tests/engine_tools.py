@@ -245,6 +245,9 @@ class Ears:
     def dropped(self, run: Run) -> None:
         self.heard.append(("dropped", run.task_id, run.state))
 
+    def quarantined(self, run: Run) -> None:
+        self.heard.append(("quarantined", run.task_id, run.state))
+
 
 class FaultyLedger(SqlLedger):
     """A ledger that fails while the test wants it to.

@@ -28,6 +28,8 @@ PRESCRIBED = {
         "open", "close", "join", "beat", "leave", "suspects", "bury", "bind", "stored",
         "changed_since", "to_cancel", "waiting", "transact",
     },
+    # the port that hears of runs has one verb for each thing that can be heard
+    "PluginHost": {"started", "retrying", "finished", "dropped", "quarantined"},
 }  # fmt: skip
 BANNED_WORDS = ("helper", "util", "common", "misc", "do_", "handle_", "_async")
 FOREIGN_NAMES = {"_do_submit_job"}  # what a library's base class calls

@@ -59,7 +59,7 @@ def pause(task: TaskId, *, config: ConfigPath = None, json: AsJson = False) -> N
 
 
 def resume(task: TaskId, *, config: ConfigPath = None, json: AsJson = False) -> None:
-    """Let a paused task go on; what passed meanwhile is recorded as skipped."""
+    """Let a paused or quarantined task go on; what passed meanwhile is recorded as skipped."""
     _set_pause(task, config, json=json, paused=False)
 
 

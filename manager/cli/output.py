@@ -34,6 +34,7 @@ COLOURS: Final[Mapping[str, str]] = {
     "disabled": "bright_black",
     "finished": "bright_black",
     "unbound": "red",
+    "quarantined": "red",
     "failed": "red",
     "lost": "red",
     "missed": "yellow",

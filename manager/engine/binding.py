@@ -88,7 +88,7 @@ class Binding:
                 known = stored[definition.id]
                 before = self._book.get(definition.id)
                 task = self._planner.live(definition, known)
-                resumed = before is not None and before.paused and not task.paused
+                resumed = before.held if before is not None and task.held is None else None
                 firing = self._planner.settle(task, known, now, resumed=resumed)
                 tasks.append(task)
                 if firing is not None:

@@ -7,6 +7,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from core.run import Reason
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -31,6 +33,7 @@ class LiveTask:
         paused: Whether occurrences wait for a resume.
         revision: Of the ledger's row that this was made from.
         fired: How many runs its schedule has started, where there is a most.
+        quarantined: Whether nothing of it starts at all.
     """
 
     definition: TaskDefinition
@@ -42,6 +45,7 @@ class LiveTask:
     trigger: Trigger
     revision: int
     fired: int = 0
+    quarantined: bool = False
 
     @property
     def id(self) -> str:
@@ -51,7 +55,14 @@ class LiveTask:
     @property
     def is_timed(self) -> bool:
         """Whether its occurrences fire."""
-        return self.definition.enabled and not self.paused and self.left != 0
+        return self.definition.enabled and self.held is None and self.left != 0
+
+    @property
+    def held(self) -> Reason | None:
+        """Why its occurrences wait for a resume, if they do."""
+        if self.quarantined:
+            return Reason.QUARANTINED
+        return Reason.PAUSED if self.paused else None
 
     @property
     def left(self) -> int | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
+    from core.crashing import Buried, Quarantined
     from core.ports import Executor, Ledger, LedgerTransaction
     from core.registry import Registry
     from core.run import Run
@@ -38,7 +39,8 @@ class _Turn:
     lanes: set[str]
     unstarted: list[Run]
     buried: bool = False
-    held: list[bool] = field(default_factory=list)
+    held: list[Run | None] = field(default_factory=list)
+    quarantined: list[Quarantined] = field(default_factory=list)
     fired: tuple[Run, ...] = ()
     beaten: frozenset[str] = frozenset()
     claimed: list[Run] = field(default_factory=list)
@@ -99,6 +101,12 @@ class Cycle:
             elif self._alarm is None or when < self._alarm:
                 self._alarm = when
 
+    def inherit(self, buried: Buried) -> None:
+        """Take note of what dead nodes left, and say what it cost their tasks."""
+        self._reporter.quarantined(buried.quarantined)
+        for run in buried.runs:
+            self.expect(run.lane)
+
     def collect(self, now: datetime) -> list[Ending]:
         """Gather what ended or timed out, and return all that is not written yet."""
         self._unsaved += self._execution.endings(now)
@@ -136,6 +144,7 @@ class Cycle:
         if begun:
             self._call(begun)
         self._reporter.ended(turn.endings, turn.held)
+        self._reporter.quarantined(turn.quarantined)
         self._reporter.dropped(turn.fired)
         if self._beaten:
             self._reload()
@@ -179,6 +188,7 @@ class Cycle:
     def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""
         turn.held = tx.end(turn.endings) if turn.endings else []
+        turn.quarantined = tx.quarantined
         if turn.unstarted:
             tx.release(turn.unstarted, turn.now)
         starts = bool(turn.firings or turn.lanes)
@@ -231,9 +241,9 @@ class Cycle:
             self._book.retime(task)
 
     def _settle(self, turn: _Turn) -> None:
-        for ending in turn.endings:
-            if ending.run.state is RunState.RETRYING:
-                self.expect(ending.run.lane, ending.run.not_before)
+        for run in turn.held:
+            if run is not None and not run.state.is_final:
+                self.expect(run.lane, run.not_before)
         if turn.buried:
             self._tenure.lapse()
             self._backlog |= turn.lanes

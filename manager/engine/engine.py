@@ -279,7 +279,7 @@ class Engine:
         unsaved = self._cycle.collect(now)
         left = [given_back(live) for live in self._execution.left()]
 
-        def work(tx: LedgerTransaction) -> list[bool]:
+        def work(tx: LedgerTransaction) -> list[Run | None]:
             tx.release(left, now)
             return tx.end(unsaved)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from core.crashing import after_crash
+from core.policy import Delivery
 from core.records import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
 from loggers import get_logger
@@ -194,6 +196,8 @@ class Execution:
 
     def _ending(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
         run, attempt = live.run, None
+        if outcome.reason is Reason.CRASH and live.stopped is None:
+            return self._crashed(live, outcome, now)
         ended = replace(run, finished_at=now, **self._end(live, outcome))
         if ended.state is RunState.FAILED and self._may_retry(live, outcome):
             pause = live.definition.retry.pause_before(run.failures + 1, self._draw)
@@ -203,6 +207,14 @@ class Execution:
         if not ended.state.is_final:
             ended = replace(ended, finished_at=None)
         return Ending(run=ended, token=run.token, attempt=attempt)
+
+    def _crashed(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
+        """Return what a call whose process died makes of its run, as far as that alone decides."""
+        died = "its process died" if outcome.error is None else error_text(outcome.error)
+        once = live.definition.delivery is Delivery.AT_MOST_ONCE
+        run = replace(live.run, not_before=now)
+        run = after_crash(run, died, once=once, rerun=self._settings.automatic)
+        return Ending(run=run, token=run.token, attempt=None)
 
     def _end(self, live: LiveRun, outcome: Outcome) -> dict[str, Any]:
         """Return what is new about the run of an attempt that ended."""

@@ -63,28 +63,35 @@ class Planner:
             trigger=trigger,
             revision=stored.revision,
             fired=stored.fired,
+            quarantined=stored.quarantined,
         )
         if self._timed and task.is_timed:
             task.next_run = trigger.next_after(stored.cursor)
         return task
 
     def settle(
-        self, task: LiveTask, stored: StoredTask, now: datetime, *, resumed: bool
+        self, task: LiveTask, stored: StoredTask, now: datetime, *, resumed: Reason | None
     ) -> Firing | None:
         """Return what must be written for a task that was just bound or changed, if anything.
 
         A date that had passed at its first registration becomes one ``MISSED`` run, the
         occurrences of a pause that ends become one ``SKIPPED`` run with their count.
+
+        Args:
+            task: As it is to be held.
+            stored: As the ledger has it.
+            now: Everything up to here is decided where it goes on.
+            resumed: Why its occurrences waited until now, if they did.
         """
         if not self._timed:
             return None  # the nodes that fire occurrences decide what is due
         run: Run | None = None
         cursor = task.cursor
-        if resumed:
+        if resumed is not None:
             last, count = task.trigger.last_until(now, cursor)
             cursor, task.next_run = now, task.trigger.next_after(now) if task.is_timed else None
-            if last is not None:
-                run = self._dropped(task, last, count, RunState.SKIPPED, Reason.PAUSED, now)
+            if last is not None and task.definition.enabled:
+                run = self._dropped(task, last, count, RunState.SKIPPED, resumed, now)
         elif stored.fresh and task.definition.trigger == "date" and task.next_run is None:
             moment, _ = task.trigger.last_until(stored.anchor, _BEGINNING)
             if moment is not None:

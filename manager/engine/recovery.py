@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from core.crashing import Buried
 from core.policy import Delivery
 from core.run import Reason, RunState
 from loggers import get_logger
@@ -24,8 +25,8 @@ _log = get_logger("taskrack")
 
 def recover(
     ledger: Ledger, here: Node, now: datetime, second: float, *, rerun: bool, leased: bool
-) -> list[Run]:
-    """End what dead nodes left running, by the policy of each task; return those runs.
+) -> Buried:
+    """End what dead nodes left running, by the policy of each task; return what became.
 
     A node of this machine is dead when its process is gone, any node when its lease has run out:
     by the boot-time clock on this machine, which no clock step touches, by the ledger's elsewhere.
@@ -45,13 +46,13 @@ def recover(
         and (_has_lapsed(each, here, second, leased=leased) or is_known_dead(each.node, here))
     ]
     if not dead:
-        return []
-    left = ledger.bury(dead, now, rerun=rerun)
-    for run in left:
+        return Buried()
+    buried = ledger.bury(dead, now, rerun=rerun)
+    for run in buried.runs:
         _log.warning(
             "%s: run %s was cut off, now %s: %s", run.task_id, run.id, run.state, run.error
         )
-    return left
+    return buried
 
 
 def _has_lapsed(suspect: Suspect, here: Node, second: float, *, leased: bool) -> bool:

@@ -10,6 +10,7 @@ from loggers import get_logger
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from core.crashing import Quarantined
     from core.ports import Lifecycle
     from core.records import Ending
     from core.run import Run
@@ -37,18 +38,28 @@ class Reporter:
                 _log.warning("%s: %s, %s: due %s%s", run.task_id, run.state, run.reason, due, many)
                 self._lifecycle.dropped(run)
 
-    def ended(self, endings: Sequence[Ending], held: Sequence[bool]) -> None:
+    def ended(self, endings: Sequence[Ending], held: Sequence[Run | None]) -> None:
         """Tell how attempts ended; an outcome that came too late is only noted."""
-        for ending, still in zip(endings, held, strict=True):
-            if not still:
+        for ending, run in zip(endings, held, strict=True):
+            if run is None:
                 text = "%s: run %s was taken away, its outcome is dropped"
                 _log.warning(text, ending.run.task_id, ending.run.id)
-            elif ending.run.state.is_final:
-                self._final(ending.run)
-                self._lifecycle.finished(ending.run)
+            elif run.state.is_final:
+                self._final(run)
+                self._lifecycle.finished(run)
             else:
-                self._again(ending.run)
-                self._lifecycle.retrying(ending.run)
+                self._again(run)
+                self._lifecycle.retrying(run)
+
+    def quarantined(self, tasks: Sequence[Quarantined]) -> None:
+        """Tell which tasks crashed once too often."""
+        for each in tasks:
+            text = (
+                "%s: quarantined: it crashed %s times with no completed run between, the last time "
+                "in run %s; nothing of it starts until 'taskrack resume %s'"
+            )
+            _log.error(text, each.task_id, each.crashes, each.run.id, each.task_id)
+            self._lifecycle.quarantined(each.run)
 
     @staticmethod
     def _again(run: Run) -> None:

@@ -82,8 +82,8 @@ class Upkeep:
 
     def _recover(self, now: datetime, *, leased: bool) -> None:
         rerun, here, second = self._settings.automatic, self._node, self._tenure.boottime()
-        for run in recover(self._ledger, here, now, second, rerun=rerun, leased=leased):
-            self._cycle.expect(run.lane)
+        buried = recover(self._ledger, here, now, second, rerun=rerun, leased=leased)
+        self._cycle.inherit(buried)
 
     def _sweep(self, now: datetime) -> None:
         changed = self._ledger.changed_since(self._revision)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from core.run import TaskState
 from core.trigger import decide
 from manager.foresight.absence import edit_said, why_unrecorded
-from manager.foresight.runwords import shown, span, verdict_of
+from manager.foresight.runwords import quarantine_words, shown, span, verdict_of
 from manager.schemas.foretelling import Fate
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 _MICROSECOND: Final = timedelta(microseconds=1)
 _IDLE: Final = {
     TaskState.PAUSED: "the task is paused",
+    TaskState.QUARANTINED: "the task is quarantined",
     TaskState.DISABLED: "the task is disabled",
     TaskState.UNBOUND: "no container that runs has the task's function",
     TaskState.FINISHED: "the task is finished: its schedule has started max_runs runs",
@@ -77,6 +78,9 @@ def _idle(case: Case) -> list[str]:
     found = []
     if state is TaskState.PAUSED:
         found = [_paused_by(case)]
+        found.append("what falls due is recorded as skipped when it is resumed")
+    elif state is TaskState.QUARANTINED:
+        found = [quarantine_words(case.planned.task)]
         found.append("what falls due is recorded as skipped when it is resumed")
     elif state is TaskState.DISABLED and case.planned.task.enabled:
         found = ["background_jobs_enabled is false where the container runs"]

@@ -23,6 +23,7 @@ _NAMED: Final = 3
 _WHY: Final = {
     TaskState.UNBOUND: "unbound: no container that runs has its function",
     TaskState.PAUSED: "paused",
+    TaskState.QUARANTINED: "quarantined: it crashed again and again",
     TaskState.FINISHED: "finished: its schedule has started max_runs runs",
 }
 

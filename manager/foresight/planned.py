@@ -109,6 +109,8 @@ class Outlook:
             return TaskState.UNBOUND
         if not planned.task.enabled or not self.timed:
             return TaskState.DISABLED
+        if planned.task.quarantined:
+            return TaskState.QUARANTINED
         if planned.task.paused:
             return TaskState.PAUSED
         return TaskState.FINISHED if planned.left == 0 else None

@@ -12,11 +12,12 @@ if TYPE_CHECKING:
     from zoneinfo import ZoneInfo
 
     from core.run import Run
-    from manager.schemas.reading import RunRead
+    from manager.schemas.reading import RunRead, TaskRead
 
 _REASONS: Final = {
     (RunState.SKIPPED, Reason.OVERLAP): "it was skipped: an earlier run of the task was not over",
     (RunState.SKIPPED, Reason.PAUSED): "it was skipped: the task was paused",
+    (RunState.SKIPPED, Reason.QUARANTINED): "it was skipped: the task was quarantined",
     (RunState.MISSED, Reason.LATE): "it was missed: no container fired it, and catch-up dropped it",
     (RunState.MISSED, Reason.PAST): "it was missed: the date had passed when it was registered",
     (RunState.FAILED, Reason.EXCEPTION): "it ran and failed: its last attempt raised an exception",
@@ -109,6 +110,14 @@ def _started(run: RunRead, zone: ZoneInfo) -> list[str]:
     if waited > PUNCTUAL:
         found.append(f"it waited {span(waited)} for a free place, or for an earlier run to end")
     return found
+
+
+def quarantine_words(task: TaskRead) -> str:
+    """Return why a task is quarantined, and what ends it."""
+    return (
+        f"its process died {_times(task.crashes)} in a row with no completed run between; "
+        f"'taskrack resume {task.id}' lets it go on"
+    )
 
 
 def met_by(run: Run, zone: ZoneInfo) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from zoneinfo import ZoneInfo
 
 from core.run import RunState
-from manager.foresight.runwords import shown, span
+from manager.foresight.runwords import quarantine_words, shown, span
 
 if TYPE_CHECKING:
     from manager.foresight.planned import Outlook, Planned
@@ -32,6 +32,8 @@ def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRe
         return ["no container is running; the next start goes on with it"]
     if planned.id in outlook.unbound:
         return ["no container that runs has the task's function"]
+    if planned.task.quarantined:
+        return [f"the task is quarantined: {quarantine_words(planned.task)}"]
     if run.not_before > outlook.now:
         what = "its next attempt" if run.state is RunState.RETRYING else "it"
         wait = span(run.not_before - outlook.now)

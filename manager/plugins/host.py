@@ -165,6 +165,10 @@ class PluginHost:
         """Tell the plugins that occurrences were skipped or missed."""
         self._tell("taskrack_run_dropped", run)
 
+    def quarantined(self, run: Run) -> None:
+        """Tell the plugins that the task of a run is quarantined."""
+        self._tell("taskrack_task_quarantined", run)
+
     def _load(self, found: _Record, load: Callable[[], object]) -> None:
         record = self._records.setdefault(found.name, found)
         try:

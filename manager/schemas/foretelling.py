@@ -16,6 +16,7 @@ class Fate(StrEnum):
     UNDECIDED = "undecided"
     NOT_DUE = "not-due"
     PAUSED = "paused"
+    QUARANTINED = "quarantined"
     DISABLED = "disabled"
     UNBOUND = "unbound"
     FINISHED = "finished"

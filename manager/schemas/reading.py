@@ -77,6 +77,8 @@ class TaskRead(ReadModel):
         overrides: What an operator set, by option: the value, and what the definition said then.
         completed: How many runs completed.
         failed: How many runs failed.
+        quarantined: Whether nothing of it starts, because it crashed again and again.
+        crashes: How often its process died with no completed run between.
         options: The other options of the definition, in their JSON form.
     """
 
@@ -102,6 +104,8 @@ class TaskRead(ReadModel):
     priority: int
     completed: int
     failed: int
+    quarantined: bool
+    crashes: int
     overrides: dict[str, Any]
     options: dict[str, Any]
 
@@ -240,6 +244,7 @@ class HealthRead(ReadModel):
         waiting: Runs that wait for their time or a free place.
         running: Runs under way.
         tasks: How many tasks this process can run.
+        quarantined: Tasks of which nothing starts, because they crashed again and again.
     """
 
     state: str
@@ -249,6 +254,7 @@ class HealthRead(ReadModel):
     running: int
     tasks: int
     pools: tuple[PoolRead, ...]
+    quarantined: tuple[str, ...] = ()
 
     @classmethod
     def stopped(cls, tasks: int) -> HealthRead:

@@ -135,9 +135,10 @@ class Catalogue:
         self._connection.execute(update(tasks).where(tasks.c.id == task_id).values(values))
 
     def pause(self, task_id: str, *, paused: bool) -> None:
-        """Set the pause of a task; nodes hear of it."""
+        """Set the pause of a task; nodes hear of it. One that goes on leaves its quarantine too."""
         change = update(tasks).where(tasks.c.id == task_id)
-        self._connection.execute(change.values(paused=paused, revision=_NEXT_REVISION))
+        free = {} if paused else {"quarantined": False, "crashes": 0}
+        self._connection.execute(change.values(paused=paused, revision=_NEXT_REVISION, **free))
 
     def remove(self, task_id: str, now: datetime) -> None:
         """Take a task out; its history stays, its open runs are cancelled, nodes hear of it."""
@@ -206,6 +207,9 @@ def _first(row: Mapping[str, Any], node: str, now: datetime) -> dict[str, Any]:
     return dict(row) | {
         "overrides": {},
         "paused": False,
+        "quarantined": False,
+        "crashes": 0,
+        "crashed_at": None,
         "removed": False,
         "revision": 0,
         "node": node,

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from core.crashing import Buried
     from core.definition import TaskDefinition
     from core.ports import LedgerTransaction
     from core.records import Lease, StoredTask
@@ -103,7 +104,7 @@ class SqlLedger:
         """Enter a node as stopped."""
         self._recorder.write(lambda link: Membership(link).leave(node_id, now))
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
+    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
         """Enter nodes as dead and give back, or give up, what they were running."""
         return self._recorder.write(lambda link: Membership(link).bury(node_ids, now, rerun=rerun))
 
@@ -160,7 +161,11 @@ class SqlLedger:
         """Return, by lane, how many runs may start at *now* and when the next later one may."""
         ready = func.count().filter(runs.c.not_before <= now)
         later = func.min(runs.c.not_before).filter(runs.c.not_before > now)
-        query = select(runs.c.lane, ready, later).where(IS_WAITING).group_by(runs.c.lane)
+        query = (
+            select(runs.c.lane, ready, later)
+            .where(IS_WAITING, runs.c.task_id.not_in(select(tasks.c.id).where(tasks.c.quarantined)))
+            .group_by(runs.c.lane)
+        )
         with self._database.read() as connection:
             return [(lane, count, soon) for lane, count, soon in connection.execute(query)]
 

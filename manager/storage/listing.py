@@ -31,7 +31,10 @@ _SHOWN: Final = tuple(TaskRead.model_fields)
 _FIELDS: Final = set(_SHOWN)
 _JSON: Final = ("tags", "trigger_args", "overrides", "options")
 _MARK: Final = ("fingerprint", "revision", "source")
-_LIVE: Final = ("last_status", "last_run", "next_run", "paused", "completed", "failed")
+_LIVE: Final = (
+    *("last_status", "last_run", "next_run", "paused", "completed", "failed"),
+    *("quarantined", "crashes"),
+)
 _NARROW: Final = ("id", *_MARK, *_LIVE)
 _WIDE: Final = (*_SHOWN, "fingerprint", "revision")
 _narrow_of_wide: Final = itemgetter(*(_WIDE.index(name) for name in _NARROW))
@@ -139,7 +142,8 @@ class Listing:
                 task["last_status"] = _STATES[row[4]]
                 task["last_run"] = instants[row[5]]
                 task["next_run"] = instants[row[6]] if timed else None
-                task["paused"], task["completed"], task["failed"] = row[7:]
+                task["paused"], task["completed"], task["failed"] = row[7:10]
+                task["quarantined"], task["crashes"] = row[10:]
                 task["status"] = _status(task, beside)
                 kept = (row, beside, TaskRead.vouched(task, _FIELDS))
             shown[task_id] = kept
@@ -165,6 +169,8 @@ def _status(task: Mapping[str, Any], beside: Around) -> TaskState:
         return busy
     if unbound:
         return TaskState.UNBOUND
+    if task["quarantined"]:
+        return TaskState.QUARANTINED
     if not task["enabled"] or not timed:
         return TaskState.DISABLED
     if task["paused"]:

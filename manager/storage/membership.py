@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
+from core.crashing import Buried, after_crash
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
 from manager.storage.catalogue import BIND
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
     from core.records import Lease, Node
-
-CRASH_LIMIT: Final = 3
-"""So many deaths of its process, and a run is given up."""
 
 
 class Membership:
@@ -74,15 +72,12 @@ class Membership:
         self._connection.execute(change.values(state="stopped", **over))
         self._connection.execute(delete(bindings).where(bindings.c.node == node_id))
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> list[Run]:
+    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
         """Enter nodes as dead and decide what becomes of the runs that they held.
 
         A run goes back to ``PENDING`` if its task is delivered at least once and *rerun* is on,
         else it is ``LOST``; after three deaths under it, it is ``FAILED``. One that was to be
-        cancelled is.
-
-        Returns:
-            The runs as they now stand.
+        cancelled is. The deaths count against the tasks, all that are found together as one.
         """
         self._connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(state="dead"))
         self._connection.execute(delete(bindings).where(bindings.c.node.in_(node_ids)))
@@ -95,15 +90,18 @@ class Membership:
         for row in self._connection.execute(query).mappings().all():
             columns = dict(row)
             options = columns.pop("options") or {}
-            cancelled = columns["cancel_requested"]
-            run = run_of(columns)
-            left.append(_ended(run) if cancelled else _after_crash(run, options, rerun=rerun))
-        SqlTransaction(self._connection).release(left, now)
-        return left
+            cancelled, run = columns["cancel_requested"], run_of(columns)
+            once = options.get("delivery") == Delivery.AT_MOST_ONCE
+            text = f"the process of node {run.node} died"
+            left.append(
+                _ended(run, text) if cancelled else after_crash(run, text, once=once, rerun=rerun)
+            )
+        transaction = SqlTransaction(self._connection)
+        stands = transaction.release(left, now)
+        return Buried(tuple(run for run in stands if run), tuple(transaction.quarantined))
 
 
-def _ended(run: Run) -> Run:
-    text = f"the process of node {run.node} died"
+def _ended(run: Run, text: str) -> Run:
     return replace(
         run,
         state=RunState.CANCELLED,
@@ -111,13 +109,3 @@ def _ended(run: Run) -> Run:
         crashes=run.crashes + 1,
         error=text,
     )
-
-
-def _after_crash(run: Run, options: dict[str, Any], *, rerun: bool) -> Run:
-    run = replace(run, crashes=run.crashes + 1, reason=Reason.CRASH)
-    if not rerun or options.get("delivery") == Delivery.AT_MOST_ONCE:
-        return replace(run, state=RunState.LOST, error=f"the process of node {run.node} died")
-    if run.crashes >= CRASH_LIMIT:
-        text = f"its process died {run.crashes} times under it"
-        return replace(run, state=RunState.FAILED, error=text)
-    return replace(run, state=RunState.PENDING, error=f"the process of node {run.node} died")

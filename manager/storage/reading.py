@@ -126,6 +126,12 @@ class Reading:
             rows = connection.execute(select(plugins).order_by(plugins.c.name)).mappings()
             return [PluginRead.model_validate(dict(row)) for row in rows]
 
+    def quarantined(self) -> tuple[str, ...]:
+        """Return the tasks of which nothing starts because they crashed, by id."""
+        query = select(tasks.c.id).where(tasks.c.quarantined, tasks.c.removed.is_(False))
+        with self._database.read() as connection:
+            return tuple(connection.execute(query.order_by(tasks.c.id)).scalars())
+
     def open_counts(self) -> tuple[int, int]:
         """Return how many runs wait and how many are running."""
         running = func.coalesce(func.sum(case((IS_RUNNING, 1), else_=0)), 0)

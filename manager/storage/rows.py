@@ -147,4 +147,5 @@ def stored_task_of(
         fresh=fresh,
         edited=edited,
         fired=row["fired"],
+        quarantined=row["quarantined"],
     )

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import bindparam, case, func, literal, literal_column, null, select, update
+from sqlalchemy import (
+    Boolean,
+    bindparam,
+    case,
+    func,
+    literal,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Cause, RunState
@@ -24,6 +35,7 @@ _ADVANCE: Final = (
         tasks.c.id == bindparam("task"),
         tasks.c.cursor == bindparam("since"),
         tasks.c.removed.is_(False),
+        or_(tasks.c.quarantined.is_(False), ~bindparam("starts", type_=Boolean)),
     )
     .values(cursor=bindparam("until"), next_run=bindparam("upcoming"))
 )
@@ -103,6 +115,9 @@ COUNT: Final = Prepared(
         + case((bindparam("after") == literal(RunState.COMPLETED.value), 1), else_=0),
         failed=tasks.c.failed
         + case((bindparam("after") == literal(RunState.FAILED.value), 1), else_=0),
+        crashes=case(
+            (bindparam("after") == literal(RunState.COMPLETED.value), 0), else_=tasks.c.crashes
+        ),
     )
 )
 

@@ -43,6 +43,9 @@ tasks = Table(
     Column("fingerprint", Text, nullable=False),
     Column("overrides", Json, nullable=False),
     Column("paused", Boolean, nullable=False),
+    Column("quarantined", Boolean, nullable=False),
+    Column("crashes", Integer, nullable=False),
+    Column("crashed_at", Instant),
     Column("removed", Boolean, nullable=False),
     Column("revision", Integer, nullable=False),
     Column("node", Text),
@@ -57,6 +60,8 @@ tasks = Table(
     Column("created_at", Instant, nullable=False),
     Index("ix_tasks_revision", "revision"),
 )
+
+Index("ix_tasks_quarantined", tasks.c.id, sqlite_where=tasks.c.quarantined)
 
 # The very words of the partial indexes: SQLite uses them only for the same words in a query.
 _WAITING = text("state IN ('pending', 'retrying')")

@@ -11,6 +11,7 @@ from sqlalchemy import insert, select, update
 
 from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
+from manager.storage.crashes import WITHHELD, judged
 from manager.storage.prepared import driver_of
 from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from core.crashing import Quarantined
     from core.records import Claim, Ending, Firing, Shift
     from core.run import Run
 
@@ -50,6 +52,7 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._driver = driver_of(connection)
+        self.quarantined: list[Quarantined] = []
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""
@@ -89,7 +92,7 @@ class SqlTransaction:
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
         claimed: list[Run] = []
-        blocked = set(wish.foreign)
+        blocked = {*wish.foreign, *(row[0] for row in WITHHELD.run(self._driver, {}))}
         while len(claimed) < wish.limit:
             waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
             if not waiting:
@@ -107,10 +110,14 @@ class SqlTransaction:
             STARTED.run_each(self._driver, started)
         return claimed
 
-    def end(self, endings: Sequence[Ending]) -> list[bool]:
-        """Write outcomes under their tokens; tell for each whether the token still held."""
+    def end(self, endings: Sequence[Ending]) -> list[Run | None]:
+        """Write outcomes under their tokens; return the runs whose token still held."""
         held = [self._ended(ending) for ending in endings]
-        kept = [ending for ending, still in zip(endings, held, strict=True) if still]
+        kept = [
+            ending
+            for ending, run in zip(endings, held, strict=True)
+            if run is not None and run.reason is not Reason.CRASH
+        ]
         rows = [attempt_row(each.attempt) for each in kept if each.attempt is not None]
         if rows:
             self._connection.execute(insert(attempts), rows)
@@ -123,29 +130,36 @@ class SqlTransaction:
             COUNT.run_each(self._driver, final)
         return held
 
-    def release(self, given: Sequence[Run], now: datetime) -> None:
-        """Give running runs back under their tokens, in the state that each carries.
+    def release(self, given: Sequence[Run], now: datetime) -> list[Run | None]:
+        """Give running runs back under their tokens; return those whose token still held.
 
-        The attempt that was cut off gets its row.
+        Each gets the state that it carries, and the attempt that was cut off its row.
         """
-        for run in given:
-            check_transition(RunState.RUNNING, run.state)
-            values = {
-                "run": run.id,
-                "held": run.token,
-                "after": run.state.value,
-                "why": run.reason,
-                "said": run.error,
-                "crashed": run.crashes,
-                "broken": run.interruptions,
-                "earliest": now,
-                "at": now if run.state.is_final else None,
-            }
-            if self._connection.execute(RELEASE, values).rowcount == 0:
-                continue
-            self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
-            if run.state.is_final:
-                COUNT.run(self._driver, {"task": run.task_id, "after": run.state.value})
+        dead = [run for run in given if run.reason is Reason.CRASH]
+        changed, quarantined = judged(self._connection, dead, now) if dead else ({}, [])
+        self.quarantined += quarantined
+        return [self._released(changed.get(run.id, run), now) for run in given]
+
+    def _released(self, run: Run, now: datetime) -> Run | None:
+        check_transition(RunState.RUNNING, run.state)
+        ended_at = now if run.state.is_final else None
+        values = {
+            "run": run.id,
+            "held": run.token,
+            "after": run.state.value,
+            "why": run.reason,
+            "said": run.error,
+            "crashed": run.crashes,
+            "broken": run.interruptions,
+            "earliest": now,
+            "at": ended_at,
+        }
+        if self._connection.execute(RELEASE, values).rowcount == 0:
+            return None
+        self._connection.execute(insert(attempts), attempt_row(Attempt.of(run, now)))
+        if run.state.is_final:
+            COUNT.run(self._driver, {"task": run.task_id, "after": run.state.value})
+        return replace(run, not_before=now, finished_at=ended_at)
 
     def shift(self, shifts: Sequence[Shift], node: str, step: timedelta, now: datetime) -> None:
         """Move intervals, and what waits for a retry on *node*, with a clock that was set back.
@@ -167,6 +181,7 @@ class SqlTransaction:
             "since": firing.since,
             "until": firing.cursor,
             "upcoming": firing.next_run,
+            "starts": firing.wants_to_run,
         }
         if firing.room is None:
             return (0, 0) if ADVANCE.run(self._driver, values).rowcount == 1 else None
@@ -237,8 +252,10 @@ class SqlTransaction:
         row = self._connection.execute(START, values).mappings().one_or_none()
         return [] if row is None else [run_of(row)]
 
-    def _ended(self, ending: Ending) -> bool:
+    def _ended(self, ending: Ending) -> Run | None:
         run = ending.run
+        if run.reason is Reason.CRASH:
+            return self.release([run], run.not_before)[0]
         check_transition(RunState.RUNNING, run.state)
         values: dict[str, Any] = {
             "run": run.id,
@@ -251,7 +268,7 @@ class SqlTransaction:
             "earliest": run.not_before,
             "at": run.finished_at,
         }
-        return END.run(self._driver, values).rowcount == 1
+        return run if END.run(self._driver, values).rowcount == 1 else None
 
 
 def _within(firing: Firing, busy: int, backfills: int) -> Sequence[Run]:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.errors import DefinitionError, Problem, UnknownRunError, UnknownTaskError
+from core.errors import (
+    DefinitionError,
+    Problem,
+    StateError,
+    UnknownRunError,
+    UnknownTaskError,
+)
 from core.registry import nearest
 from core.run import Cause, Run, RunIds
 from manager.scheduling import checked_arguments
@@ -79,16 +85,21 @@ class Control:
         return found
 
     def pause(self, task_id: str, *, paused: bool) -> TaskRead:
-        """Pause a task or let it go on; a pause outlives restarts."""
+        """Pause a task or let it go on; a pause outlives restarts.
+
+        A task that goes on leaves its quarantine too.
+        """
         before = self.task(task_id)
+        held = {"paused": before.paused} | ({} if paused else {"quarantined": before.quarantined})
+        changed = {name: each for name, each in held.items() if each is not paused}
 
         def work(catalogue: Catalogue) -> None:
             catalogue.pause(task_id, paused=paused)
             action = "pause" if paused else "resume"
-            state = ({"paused": before.paused}, {"paused": paused})
+            state = (changed, dict.fromkeys(changed, paused))
             catalogue.record(self._clock.now(), self._actor, action, task_id, *state)
 
-        if before.paused is not paused:
+        if changed:
             if not (paused or self._followed or self.is_heard):
                 end_pause(self._ledger, before, self._clock.now(), self._ids, self._plugged)
             self._ledger.amend(work)
@@ -149,8 +160,13 @@ class Control:
         self._ledger.amend(work)
 
     def run_now(self, task_id: str) -> RunRead:
-        """Store a run that is due now; a node that has the task starts it within a second."""
-        task = self.task(task_id)
+        """Store a run that is due now; a node that has the task starts it within a second.
+
+        Raises:
+            UnknownTaskError: there is none.
+            StateError: the task is quarantined.
+        """
+        task = self._startable(task_id)
         now = self._clock.now()
         run_id = self._ids.new(now)
         more = {"lane": task.lane, "priority": task.priority}
@@ -166,8 +182,9 @@ class Control:
         Raises:
             UnknownTaskError: there is none.
             DefinitionError: the range cannot be meant, or holds too many occurrences.
+            StateError: the task is quarantined.
         """
-        task = self.task(task_id)
+        task = self.task(task_id) if dry_run else self._startable(task_id)
         backfill = Backfill(self._ledger, self._clock, self._ids, self._plugged)
         plan = backfill.plan(task, start, end)
         if dry_run or not plan.runs:
@@ -190,6 +207,15 @@ class Control:
         if self._ledger.cancel(run_id, self._clock.now()) is None:
             raise UnknownRunError(run_id)
         return self.run(run_id)
+
+    def _startable(self, task_id: str) -> TaskRead:
+        task = self.task(task_id)
+        if task.quarantined:
+            text = f"task {task_id!r} is quarantined: it crashed {task.crashes} times in a row"
+            raise StateError(
+                f"{text}. Once it is mended, 'taskrack resume {task_id}' lets it go on"
+            )
+        return task
 
 
 def _check_schedule(task: TaskRead, values: Mapping[str, Any], plugged: TriggerFactories) -> None:

@@ -1,4 +1,4 @@
-"""The end of a pause while no container runs."""
+"""The end of a pause, or of a quarantine, while no container runs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def end_pause(
     except TriggerError:  # a plugin's kind, and no plugin is loaded here
         return
     last, count = trigger.last_until(now, stored.cursor)
-    if last is None:
+    if last is None or not task.enabled:
         return
     more = {"lane": task.lane, "priority": task.priority}
     run = Run.requested(ids.new(now), task.id, Cause.SCHEDULE, now, **more)
@@ -42,11 +42,11 @@ def end_pause(
         fire_key=last.isoformat(),
         scheduled_for=last,
         state=RunState.SKIPPED,
-        reason=Reason.PAUSED,
+        reason=Reason.QUARANTINED if task.quarantined else Reason.PAUSED,
         occurrences=count,
         finished_at=now,
     )
-    upcoming = trigger.next_after(now) if task.enabled else None
+    upcoming = trigger.next_after(now)
     firing = Firing(
         task_id=task.id, since=stored.cursor, cursor=now, next_run=upcoming, runs=(skipped,)
     )

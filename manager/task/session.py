@@ -111,7 +111,8 @@ class Session:
             PoolRead(lane=each.lane, size=each.size, busy=each.busy, leaked=each.leaked)
             for each in figures
         )
-        trouble = self.engine.trouble or _trouble_of(silent, pools)
+        quarantined = self.ledger.reading.quarantined()
+        trouble = self.engine.trouble or _trouble_of(silent, pools) or _kept_back(quarantined)
         waiting, running = self.ledger.reading.open_counts()
         state = "degraded" if trouble else "ok"
         return HealthRead(
@@ -122,11 +123,18 @@ class Session:
             running=running,
             tasks=tasks,
             pools=pools,
+            quarantined=quarantined,
         )
 
 
 def _row(record: PluginRead) -> dict[str, Any]:
     return record.model_dump(mode="json", exclude={"loaded_at"}) | {"fingerprint": ""}
+
+
+def _kept_back(quarantined: tuple[str, ...]) -> str | None:
+    names = ", ".join(quarantined)
+    text = f"quarantined after crashes: {names}; 'taskrack resume ID' lets a task go on"
+    return text if quarantined else None
 
 
 def _trouble_of(silent: timedelta, pools: tuple[PoolRead, ...]) -> str | None:

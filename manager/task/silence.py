@@ -22,3 +22,6 @@ class Silence:
 
     def dropped(self, run: Run) -> None:
         """Hear that occurrences were skipped or missed."""
+
+    def quarantined(self, run: Run) -> None:
+        """Hear that the task of *run* is quarantined."""

@@ -25,5 +25,7 @@ def sketched(definition: TaskDefinition) -> TaskRead:
         last_run=None,
         completed=0,
         failed=0,
+        quarantined=False,
+        crashes=0,
         overrides={},
     )

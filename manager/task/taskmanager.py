@@ -91,12 +91,13 @@ class TaskManager(TaskView):
         self._order(task_id, lambda control: control.pause(task_id, paused=True))
 
     def resume_task(self, task_id: str) -> None:
-        """Let a paused task go on; what passed meanwhile is recorded as skipped, not run.
+        """Let a paused or quarantined task go on; what passed meanwhile is skipped, not run.
 
         Raises:
             UnknownTaskError: there is none.
         """
         self._order(task_id, lambda control: control.pause(task_id, paused=False))
+        self._running().engine.hasten()
 
     def update_task(
         self,
@@ -125,6 +126,7 @@ class TaskManager(TaskView):
 
         Raises:
             UnknownTaskError: there is none.
+            StateError: the container is not started, or the task is quarantined.
         """
         session = self._running()
         run = session.control.run_now(task_id)

@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 
 from configurations import ManagerConfig
+from core.crashing import CRASH_LIMIT
 from core.policy import (
     CATCH_UP_LIMIT,
     CATCH_UP_WINDOW,
@@ -24,7 +25,6 @@ from manager.engine.results import ERROR_LIMIT, RESULT_LIMIT, TRACEBACK_LIMIT
 from manager.executors.loop import SIZE
 from manager.executors.threads import LEAK_LIMIT
 from manager.scheduling.simple import LONGEST, SHORTEST, IntervalTrigger
-from manager.storage.membership import CRASH_LIMIT
 from manager.task.taskmanager import _AT_EXIT
 from tests.pages import DOCS
 

@@ -241,10 +241,10 @@ def test_a_token_that_is_gone_changes_nothing(ledger: SqlLedger) -> None:
     """The late outcome is refused: no state, no attempt row, no count of it."""
     mine = running(ledger)
     ledger.bury(["here"], START, rerun=True)
-    assert ledger.transact(lambda tx: tx.end([ending(mine)])) == [False]
+    assert ledger.transact(lambda tx: tx.end([ending(mine)])) == [None]
     (theirs,) = ledger.transact(lambda tx: tx.claim(wish(node="there")))
     late = [ending(mine), ending(theirs)]
-    assert ledger.transact(lambda tx: tx.end(late)) == [False, True]
+    assert ledger.transact(lambda tx: tx.end(late)) == [None, late[1].run]
     read = ledger.reading.run(mine.id)
     assert read is not None
     assert [attempt.number for attempt in read.attempts] == [1, 2]
@@ -301,7 +301,7 @@ def test_a_dead_node_gives_back_or_gives_up_what_it_held(ledger: SqlLedger) -> N
     again, once = running(ledger, "a"), running(ledger, "c")
     other = running(ledger, "b", owner="there")
     left = ledger.bury(["here"], START, rerun=True)
-    assert {run.id: run.state for run in left} == {
+    assert {run.id: run.state for run in left.runs} == {
         again.id: RunState.PENDING,
         once.id: RunState.LOST,
     }
@@ -320,7 +320,7 @@ def test_three_deaths_end_a_run(ledger: SqlLedger) -> None:
     states = []
     for number in range(3):
         (run,) = ledger.transact(lambda tx, name=f"n{number}": tx.claim(wish(node=name)))  # type: ignore[misc] # bound now
-        states += [left.state for left in ledger.bury([f"n{number}"], START, rerun=True)]
+        states += [left.state for left in ledger.bury([f"n{number}"], START, rerun=True).runs]
         assert stands(ledger, run).failures == 0
     assert states == [RunState.PENDING, RunState.PENDING, RunState.FAILED]
     assert stands(ledger, run).error == "its process died 3 times under it"

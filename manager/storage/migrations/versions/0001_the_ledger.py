@@ -179,6 +179,9 @@ def _tasks() -> None:
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("overrides", sa.Text(), nullable=False),
         sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("quarantined", sa.Boolean(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
+        sa.Column("crashed_at", sa.BigInteger(), nullable=True),
         sa.Column("removed", sa.Boolean(), nullable=False),
         sa.Column("revision", sa.Integer(), nullable=False),
         sa.Column("node", sa.Text(), nullable=True),
@@ -194,6 +197,13 @@ def _tasks() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("ix_tasks_revision", "tasks", ["revision"], unique=False)
+    op.create_index(
+        "ix_tasks_quarantined",
+        "tasks",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("quarantined"),
+    )
 
 
 def _documents() -> None:
