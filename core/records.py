@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from core.invariants import NO_GAP, InvariantError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from contextlib import AbstractContextManager
@@ -113,6 +115,11 @@ class Firing:
     room: int | None = None
     replace: bool = False
     left: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.cursor < self.since:
+            text = f"a cursor from {self.since} on"
+            raise InvariantError(NO_GAP, f"task {self.task_id!r}", text, f"{self.cursor}")
 
     @property
     def wants_to_run(self) -> bool:

@@ -26,6 +26,7 @@ from manager.cli import (
     planning,
     project,
     running,
+    verifying,
 )
 
 # The base of all that typer raises for a wrong call; where it lives differs between releases.
@@ -55,6 +56,7 @@ app.command("backfill")(control.backfill)
 app.command("preview")(planning.preview)
 app.command("forecast")(foretelling.forecast)
 app.command("explain")(foretelling.explain)
+app.command("verify")(verifying.verify)
 app.command("init")(project.init)
 app.command("version")(project.version)
 app.add_typer(config.app, name="config", help="Show settings and their schema.")

@@ -111,9 +111,9 @@ def clean(text: str) -> str:
     return "".join(each if each.isprintable() else " " for each in text)
 
 
-def counted(number: int, noun: str) -> str:
-    """Return ``1 task`` or ``4 tasks``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+def counted(number: int, noun: str, several: str | None = None) -> str:
+    """Return ``1 task`` or ``4 tasks``, or *several* where it is not *noun* with an s."""
+    return f"{number} {noun if number == 1 else several or f'{noun}s'}"
 
 
 def moment(instant: datetime | None, zone: str) -> str:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from core.crashing import after_crash
+from core.invariants import CLAIMED, TOKENS, InvariantError
 from core.policy import Delivery
 from core.records import Call, Ending, Outcome
 from core.run import Attempt, Reason, Run, RunState
@@ -92,6 +93,7 @@ class Execution:
 
     def begin(self, run: Run, definition: TaskDefinition) -> None:
         """Call the task's function for *run*, whose start is committed."""
+        self._check_claimed(run)
         logger = get_logger(definition.plugin)
         context = RunContext(
             run_id=run.id,
@@ -120,6 +122,17 @@ class Execution:
         except RuntimeError as error:  # no thread to be had, or a loop that is closed
             rejected = Outcome(state=RunState.FAILED, reason=Reason.REJECTED, error=error)
             self._done(call, rejected)
+
+    def _check_claimed(self, run: Run) -> None:
+        """Let pass what a claim gave this node, and what no attempt of it holds with more right."""
+        where = f"{run.task_id}, run {run.id}"
+        if run.state is not RunState.RUNNING or run.token < 1 or run.attempt < 1:
+            found = f"{run.state} with attempt {run.attempt}, token {run.token}"
+            raise InvariantError(CLAIMED, where, "a run that was claimed", found)
+        before = self._live.get(run.id)
+        if before is not None and before.run.token >= run.token:
+            expected = f"a token above {before.run.token}"
+            raise InvariantError(TOKENS, where, expected, f"token {run.token}")
 
     def ask_to_end(self, live: LiveRun, reason: Reason) -> None:
         """Ask an attempt to end; a coroutine is cancelled, a thread's function is told."""

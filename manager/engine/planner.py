@@ -89,7 +89,8 @@ class Planner:
         cursor = task.cursor
         if resumed is not None:
             last, count = task.trigger.last_until(now, cursor)
-            cursor, task.next_run = now, task.trigger.next_after(now) if task.is_timed else None
+            cursor = max(now, cursor)  # the clock may have been set back in the pause
+            task.next_run = task.trigger.next_after(cursor) if task.is_timed else None
             if last is not None and task.definition.enabled:
                 run = self._dropped(task, last, count, RunState.SKIPPED, resumed, now)
         elif stored.fresh and task.definition.trigger == "date" and task.next_run is None:

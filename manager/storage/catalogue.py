@@ -23,6 +23,8 @@ SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
 """The columns that say when a task is due; a change of them moves the cursor to now."""
 _NARROWING: Final = ("dst", "start", "end", "jitter", "exclude")
 """The options that say so too."""
+_RULES: Final = ("delivery", "overlap", "max_runs")
+"""The options by which the runs of before cannot be judged once they changed."""
 _CHUNK: Final = 500
 _NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
 _WRITTEN: Final = (
@@ -38,6 +40,7 @@ _REWRITE: Final = (
         | {
             "overrides": bindparam("new_overrides"),
             "cursor": bindparam("new_cursor"),
+            "unchanged_since": bindparam("new_unchanged_since"),
             "removed": False,
             "revision": bindparam("new_revision"),
             "node": bindparam("new_node"),
@@ -113,9 +116,11 @@ class Catalogue:
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
         moved = old["removed"] or _was_spent(old, new) or _says_when(old) != _says_when(new)
+        ruled = moved or _rules(old) != _rules(new)
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],
+            "unchanged_since": now if ruled else old["unchanged_since"],
             "removed": False,
             "revision": self._next_revision() if old["removed"] else old["revision"],
         }
@@ -132,6 +137,8 @@ class Catalogue:
         values = dict(columns) | {"overrides": dict(overrides), "revision": _NEXT_REVISION}
         if any(name in columns for name in SCHEDULE):
             values["cursor"] = now
+        if any(name in columns for name in (*SCHEDULE, "max_retries")):
+            values["unchanged_since"] = now
         self._connection.execute(update(tasks).where(tasks.c.id == task_id).values(values))
 
     def pause(self, task_id: str, *, paused: bool) -> None:
@@ -188,6 +195,10 @@ def _says_when(row: Mapping[str, Any]) -> list[Any]:
     return [row[name] for name in SCHEDULE] + options
 
 
+def _rules(row: Mapping[str, Any]) -> list[Any]:
+    return [row["max_retries"], *(row["options"].get(name) for name in _RULES)]
+
+
 def _was_spent(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
     """Tell whether a schedule had started its most runs, and may start more now.
 
@@ -198,7 +209,7 @@ def _was_spent(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
 
 
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:
-    names = (*_WRITTEN, "overrides", "cursor", "revision")
+    names = (*_WRITTEN, "overrides", "cursor", "unchanged_since", "revision")
     change = {f"new_{name}": stands[name] for name in names}
     return change | {"task": stands["id"], "new_node": node}
 
@@ -215,6 +226,7 @@ def _first(row: Mapping[str, Any], node: str, now: datetime) -> dict[str, Any]:
         "node": node,
         "anchor": now,
         "cursor": now,
+        "unchanged_since": now,
         "last_run": None,
         "last_status": None,
         "completed": 0,

@@ -202,6 +202,8 @@ class SqlLedger:
         Nodes that stopped or died before it are forgotten too.
         """
         total = 0
+        kept = update(tasks).where(tasks.c.unchanged_since < before)
+        self._recorder.write(lambda link: link.execute(kept.values(unchanged_since=before)))
         while count := self._recorder.write(lambda link: _pruned(link, before)):
             total += count
         gone = delete(nodes).where(nodes.c.state != "alive", nodes.c.heartbeat < before)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +21,7 @@ from manager.schemas.reading import (
 from manager.storage.evidence import Evidence
 from manager.storage.listing import Listing, Liveness
 from manager.storage.rows import CAUSES, REASONS, STATES
+from manager.storage.snapshot import Snapshot
 from manager.storage.tables import (
     IS_OPEN,
     IS_RUNNING,
@@ -33,7 +35,7 @@ from manager.storage.tables import (
 from manager.storage.types import to_micros
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -108,6 +110,12 @@ class Reading:
         living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > now)
         with self._database.read() as connection:
             return connection.execute(living.limit(1)).first() is not None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """Give one state of the whole ledger, while it is in use."""
+        with self._database.read() as connection:
+            yield Snapshot(connection)
 
     def liveness(self) -> Liveness:
         """Return what is alive around the ledger."""

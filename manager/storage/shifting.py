@@ -30,6 +30,7 @@ def shift_intervals(connection: Connection, shifts: Sequence[Shift], now: dateti
         delta = each.step + _aside(connection, each, now) * MICROSECOND
         mine = (tasks.c.id == each.task_id, tasks.c.anchor == each.anchor)
         moved = {name: _moved(name, delta) for name in ("anchor", "cursor", "next_run")}
+        moved["unchanged_since"] = moved["cursor"]
         connection.execute(update(tasks).where(*mine).values(moved))
 
 

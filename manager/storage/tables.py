@@ -51,6 +51,7 @@ tasks = Table(
     Column("node", Text),
     Column("anchor", Instant, nullable=False),
     Column("cursor", Instant, nullable=False),
+    Column("unchanged_since", Instant, nullable=False),
     Column("next_run", Instant),
     Column("last_run", Instant),
     Column("last_status", Text),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from manager.plugins import PluginHost
     from manager.schemas.foretelling import Explanation, Forecast
     from manager.schemas.reading import PluginRead, RunRead, TaskRead
+    from manager.schemas.verification import VerificationRead
     from manager.storage import SqlLedger
     from manager.task.foretelling import Wish
     from manager.task.session import Session
@@ -167,6 +168,18 @@ class TaskView:
         reading, plugged = self.ledger.reading, self._home.registry.triggers
         now = self._assembly.clock.now()
         return foretelling.explanation_of(reading, self.config, now, task_id, at, plugged=plugged)
+
+    def verify(self) -> VerificationRead:
+        """Hold the whole ledger against its invariants, while it is in use.
+
+        Raises:
+            StateError: the container is not started.
+            LedgerError: the database cannot be read.
+        """
+        from manager.verifying import Verifier  # noqa: PLC0415 - the same
+
+        plugged = self._home.registry.triggers
+        return Verifier(self.ledger.reading, self._assembly.clock, plugged).verify()
 
     def health(self) -> HealthRead:
         """Return how the container is."""

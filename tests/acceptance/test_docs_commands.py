@@ -15,6 +15,7 @@ from manager.cli.main import app
 from manager.lint import Finding
 from manager.schemas.foretelling import Explanation, Forecast
 from manager.schemas.reading import AttemptRead, PluginProblem, PluginRead, RunRead, TaskRead
+from manager.schemas.verification import BreachRead, InvariantRead, VerificationRead
 from tests.pages import DOCS, blocks, code, command, table, taskrack
 from tests.tools import eventually, fire
 
@@ -197,8 +198,12 @@ def test_the_shapes_of_the_page_are_those_of_the_json(project: Project) -> None:
     assert {tuple(each) for each in settings.values()} == {("value", "origin")}
     assert "`value` and `origin`" in shapes["`config show`"]
     assert len(json.loads(command("preview", "0 9 * * 1-5", "--count", "3", "--json"))) == 3
+    verified = json.loads(command("verify", "--json"))
+    inner = [*InvariantRead.model_fields, *BreachRead.model_fields]
+    assert list(verified) == list(VerificationRead.model_fields)
+    assert all(f"`{key}`" in shapes["`verify`"] for key in [*verified, *inner])
     for words, model in ((["forecast"], Forecast), (["explain", "nightly"], Explanation)):
         keys = list(json.loads(command(*words, "--json")))
         assert keys == list(model.model_fields)
         assert shapes[f"`{words[0]}`"] == f"an object: {', '.join(f'`{key}`' for key in keys)}"
-    assert len(shapes) == 13
+    assert len(shapes) == 14

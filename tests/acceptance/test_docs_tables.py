@@ -198,7 +198,8 @@ def test_the_queries_of_the_page_work_on_a_real_ledger(project: Project) -> None
     assert failures == [("broken", day, "exception", "ZeroDivisionError: division by zero")]
     assert (due[0][0], took, changes[0][2]) == ("broken", [], "pause")
     assert counted == [(1, day)]
-    assert deletions == [[], []]
+    assert deletions == [[], [], []]
+    assert tasks.verify().ok
     assert tasks.get_run(run.id) is not None
 
 

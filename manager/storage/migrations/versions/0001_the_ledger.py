@@ -187,6 +187,7 @@ def _tasks() -> None:
         sa.Column("node", sa.Text(), nullable=True),
         sa.Column("anchor", sa.BigInteger(), nullable=False),
         sa.Column("cursor", sa.BigInteger(), nullable=False),
+        sa.Column("unchanged_since", sa.BigInteger(), nullable=False),
         sa.Column("next_run", sa.BigInteger(), nullable=True),
         sa.Column("last_run", sa.BigInteger(), nullable=True),
         sa.Column("last_status", sa.Text(), nullable=True),
