@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, bindparam, func, select, type_coerce
+from sqlalchemy import BigInteger, bindparam, func, select, type_coerce
 
 from core.run import RunState
 from manager.storage.rows import run_of
@@ -34,7 +34,7 @@ _NEWEST: Final = (
 )
 _TOOK: Final = (
     select(
-        (type_coerce(_NEWEST.c.finished_at, Integer) - type_coerce(_NEWEST.c.started_at, Integer))
+        (type_coerce(_NEWEST.c.finished_at, BigInteger) - type_coerce(_NEWEST.c.started_at, BigInteger))
         / 1e6
     )
     .where(_NEWEST.c.state.in_(_RAN), _NEWEST.c.started_at.is_not(None))

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import Integer, case, cast, exists, func, select, type_coerce
+from sqlalchemy import BigInteger, case, exists, func, select, type_coerce
 
 from core.run import Cause, RunState, TaskState
 from manager.schemas.reading import (
@@ -151,8 +151,8 @@ class Reading:
     def statistics(self, start: datetime, end: datetime) -> PeriodStatistics:
         """Return what the runs that started in ``[start, end)`` came to."""
         within = (runs.c.started_at >= start, runs.c.started_at < end)
-        begun = type_coerce(runs.c.started_at, Integer)
-        length = (type_coerce(runs.c.finished_at, Integer) - begun) / 1e6
+        begun = type_coerce(runs.c.started_at, BigInteger)
+        length = (type_coerce(runs.c.finished_at, BigInteger) - begun) / 1e6
         per_task = (
             select(
                 runs.c.task_id,
@@ -166,7 +166,7 @@ class Reading:
             .group_by(runs.c.task_id)
             .order_by(runs.c.task_id)
         )
-        hour = cast((begun - to_micros(start)) / (_HOUR // timedelta(microseconds=1)), Integer)
+        hour = (begun - to_micros(start)) // (_HOUR // timedelta(microseconds=1))
         per_hour = select(hour, func.count()).where(*within).group_by(hour)
         failing = select(*_SHOWN).where(*within, runs.c.state == RunState.FAILED)
         failing = failing.order_by(runs.c.id.desc()).limit(100)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Integer, select, type_coerce, update
+from sqlalchemy import BigInteger, select, type_coerce, update
 
 from core.run import RunState
 from manager.storage.tables import runs, tasks
@@ -41,18 +41,18 @@ def shift_waiting(connection: Connection, node: str, step: timedelta, now: datet
     connection.execute(update(runs).where(*waits).values(not_before=now))
     retries = (ahead, runs.c.state == RunState.RETRYING.value, runs.c.node == node)
     by = step // MICROSECOND
-    sooner = type_coerce(type_coerce(runs.c.not_before, Integer) + by, Instant)
+    sooner = type_coerce(type_coerce(runs.c.not_before, BigInteger) + by, Instant)
     connection.execute(update(runs).where(*retries).values(not_before=sooner))
 
 
 def _moved(name: str, delta: timedelta) -> object:
-    return type_coerce(type_coerce(tasks.c[name], Integer) + delta // MICROSECOND, Instant)
+    return type_coerce(type_coerce(tasks.c[name], BigInteger) + delta // MICROSECOND, Instant)
 
 
 def _aside(connection: Connection, shift: Shift, now: datetime) -> int:
     """Return the fewest microseconds that keep the moved instants off those that have runs."""
     start, period = to_micros(shift.anchor + shift.step), shift.period // MICROSECOND
-    phase = (type_coerce(runs.c.scheduled_for, Integer) - start) % period
+    phase = (type_coerce(runs.c.scheduled_for, BigInteger) - start) % period
     taken = (
         select(phase).distinct().where(runs.c.task_id == shift.task_id, runs.c.scheduled_for > now)
     )

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import (
     Boolean,
+    Text,
     bindparam,
     case,
     func,
+    insert,
     literal,
     literal_column,
     null,
@@ -16,9 +18,9 @@ from sqlalchemy import (
     select,
     update,
 )
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Cause, RunState
+from manager.storage.dialects import listed
 from manager.storage.prepared import Prepared
 from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, nodes, runs, tasks
 
@@ -43,8 +45,7 @@ ADVANCE: Final = Prepared(_ADVANCE)
 ADVANCE_COUNTING: Final = Prepared(_ADVANCE.returning(_OWN, _BACKFILLS))
 """The same, telling how many open runs the task has, and how many backfills that run."""
 INSERT: Final = Prepared(
-    insert_or(runs).on_conflict_do_nothing(index_elements=[runs.c.task_id, runs.c.fire_key]),
-    runs.c.keys(),
+    insert(runs), runs.c.keys(), "ON CONFLICT (task_id, fire_key) DO NOTHING"
 )
 STARTED: Final = Prepared(
     update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
@@ -127,10 +128,10 @@ ALIVE: Final = Prepared(
     .with_for_update(read=True)
 )
 """Whoever wants to bury the node waits until the transaction has ended."""
-_NAMED: Final = select(func.json_each(bindparam("names")).table_valued("value").c.value)
+_NAMED: Final = listed(bindparam("names", type_=Text))
 RUNNING_OF: Final = Prepared(
     select(runs.c.task_id, func.count())
-    .where(IS_OPEN, IS_RUNNING, runs.c.task_id.in_(_NAMED))
+    .where(IS_OPEN, IS_RUNNING, runs.c.task_id.bool_op("IN")(_NAMED))
     .group_by(runs.c.task_id)
 )
 _NEXT: Final = (
@@ -144,4 +145,4 @@ _NEXT: Final = (
     .limit(bindparam("most"))
 )
 NEXT: Final = Prepared(_NEXT)
-NEXT_BUT: Final = Prepared(_NEXT.where(runs.c.task_id.not_in(_NAMED)))
+NEXT_BUT: Final = Prepared(_NEXT.where(runs.c.task_id.bool_op("NOT IN")(_NAMED)))

@@ -17,14 +17,14 @@ from sqlalchemy import (
     text,
 )
 
-from manager.storage.types import Instant, Json
+from manager.storage.types import KEY, Instant, Json
 
 metadata = MetaData()
 
 tasks = Table(
     "tasks",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", KEY, primary_key=True),
     Column("plugin", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("name", Text, nullable=False),
@@ -62,9 +62,9 @@ tasks = Table(
     Index("ix_tasks_revision", "revision"),
 )
 
-Index("ix_tasks_quarantined", tasks.c.id, sqlite_where=tasks.c.quarantined)
+Index("ix_tasks_quarantined", tasks.c.id, sqlite_where=tasks.c.quarantined, postgresql_where=tasks.c.quarantined)
 
-# The very words of the partial indexes: SQLite uses them only for the same words in a query.
+# The very words of the partial indexes: they are used only for the same words in a query.
 _WAITING = text("state IN ('pending', 'retrying')")
 _OPEN = text("state IN ('pending', 'running', 'retrying')")
 _RUNNING = text("state = 'running'")
@@ -72,8 +72,8 @@ _RUNNING = text("state = 'running'")
 runs = Table(
     "runs",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("task_id", Text, nullable=False),
+    Column("id", KEY, primary_key=True),
+    Column("task_id", KEY, nullable=False),
     Column("fire_key", Text, nullable=False),
     Column("scheduled_for", Instant, nullable=False),
     Column("cause", Text, nullable=False),
@@ -106,9 +106,10 @@ Index(
     runs.c.not_before,
     runs.c.id,
     sqlite_where=_WAITING,
+    postgresql_where=_WAITING,
 )
-Index("ix_runs_open", runs.c.task_id, sqlite_where=_OPEN)
-Index("ix_runs_running", runs.c.node, sqlite_where=_RUNNING)
+Index("ix_runs_open", runs.c.task_id, sqlite_where=_OPEN, postgresql_where=_OPEN)
+Index("ix_runs_running", runs.c.node, sqlite_where=_RUNNING, postgresql_where=_RUNNING)
 Index("ix_runs_of_task", runs.c.task_id, runs.c.id)
 Index("ix_runs_finished", runs.c.finished_at)
 
@@ -148,7 +149,7 @@ run_logs = Table(
 nodes = Table(
     "nodes",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", KEY, primary_key=True),
     Column("host", Text, nullable=False),
     Column("pid", Integer, nullable=False),
     Column("boot_id", Text, nullable=False),
@@ -174,7 +175,7 @@ bindings = Table(
 plugins = Table(
     "plugins",
     metadata,
-    Column("name", Text, primary_key=True),
+    Column("name", KEY, primary_key=True),
     Column("source", Text, nullable=False),
     Column("fingerprint", Text, nullable=False),
     Column("state", Text, nullable=False),

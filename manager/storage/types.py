@@ -32,6 +32,10 @@ def to_text(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
+KEY: Final = Text().with_variant(Text(collation="C"), "postgresql")
+"""Text that identifies; it sorts by its characters' numbers, in whatever language a database is."""
+
+
 class Instant(TypeDecorator[datetime]):
     """An aware instant, kept as microseconds since 1970 UTC: exact, sortable, free of zones."""
 

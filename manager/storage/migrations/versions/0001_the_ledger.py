@@ -8,6 +8,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Make every table of the first release."""
@@ -56,7 +58,7 @@ def _audit() -> None:
 def _nodes() -> None:
     op.create_table(
         "nodes",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
         sa.Column("host", sa.Text(), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
         sa.Column("boot_id", sa.Text(), nullable=False),
@@ -75,7 +77,7 @@ def _nodes() -> None:
 def _plugins() -> None:
     op.create_table(
         "plugins",
-        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("name", KEY, nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("fingerprint", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
@@ -101,8 +103,8 @@ def _run_logs() -> None:
 def _runs() -> None:
     op.create_table(
         "runs",
-        sa.Column("id", sa.Text(), nullable=False),
-        sa.Column("task_id", sa.Text(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
+        sa.Column("task_id", KEY, nullable=False),
         sa.Column("fire_key", sa.Text(), nullable=False),
         sa.Column("scheduled_for", sa.BigInteger(), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
@@ -140,6 +142,7 @@ def _indexes_of_runs() -> None:
         ["task_id"],
         unique=False,
         sqlite_where=sa.text("state IN ('pending', 'running', 'retrying')"),
+        postgresql_where=sa.text("state IN ('pending', 'running', 'retrying')"),
     )
     op.create_index(
         "ix_runs_running",
@@ -147,6 +150,7 @@ def _indexes_of_runs() -> None:
         ["node"],
         unique=False,
         sqlite_where=sa.text("state = 'running'"),
+        postgresql_where=sa.text("state = 'running'"),
     )
     op.create_index(
         "ix_runs_waiting",
@@ -154,13 +158,14 @@ def _indexes_of_runs() -> None:
         ["lane", sa.text("priority DESC"), "not_before", "id"],
         unique=False,
         sqlite_where=sa.text("state IN ('pending', 'retrying')"),
+        postgresql_where=sa.text("state IN ('pending', 'retrying')"),
     )
 
 
 def _tasks() -> None:
     op.create_table(
         "tasks",
-        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("id", KEY, nullable=False),
         sa.Column("plugin", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("name", sa.Text(), nullable=False),

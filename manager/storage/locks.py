@@ -1,0 +1,124 @@
+"""Locks on tasks, so that several nodes never decide about one at the same time.
+
+On SQLite every transaction is alone from its first statement on, and nothing is to be locked. On
+PostgreSQL transactions of several nodes overlap; each sees what others committed before its
+current statement. So a transaction that counts runs and then acts on the count first locks the
+rows of the tasks concerned, and counts afterwards. Whoever waits does so in the order of ids, and
+before it holds anything later in that order, so that no two wait for each other.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from sqlalchemy import Text, bindparam, func, select
+
+from manager.storage.dialects import listed
+from manager.storage.prepared import Prepared, driver_of
+from manager.storage.tables import tasks
+from manager.storage.types import to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from sqlalchemy.engine import Connection
+
+REVISING: Final = 0x7461736B72657631
+"""The advisory lock of whoever makes revision numbers: ``taskrev1`` in ASCII."""
+
+_THESE: Final = (
+    select(tasks.c.id)
+    .where(tasks.c.id.bool_op("IN")(listed(bindparam("names", type_=Text))))
+    .order_by(tasks.c.id)
+)
+_HOLD: Final = Prepared(_THESE.with_for_update(key_share=True))
+_TRY: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True))
+_KNOWN: Final = Prepared(_THESE)
+_ALL: Final = Prepared(
+    select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True)
+)
+
+
+class Locks(Protocol):
+    """Locks that one transaction holds until its end."""
+
+    def hold(self, task_ids: Collection[str]) -> None:
+        """Wait until nobody else decides about these tasks."""
+        ...
+
+    def hold_all(self) -> None:
+        """Wait until nobody else decides about any task."""
+        ...
+
+    def taken(self, task_ids: Collection[str]) -> set[str]:
+        """Lock those of the tasks that nobody holds; return the others."""
+        ...
+
+    def revise(self) -> None:
+        """Wait until nobody else makes a revision number.
+
+        Numbers become visible in their order, so that whoever has read one has read all before.
+        """
+        ...
+
+
+class _Alone:
+    """The transaction is the only writer: SQLite."""
+
+    def hold(self, task_ids: Collection[str]) -> None:
+        """Hold everything anyway."""
+
+    def hold_all(self) -> None:
+        """Hold everything anyway."""
+
+    def taken(self, task_ids: Collection[str]) -> set[str]:
+        """Find nothing held by others."""
+        _ = task_ids
+        return set()
+
+    def revise(self) -> None:
+        """Hold everything anyway."""
+
+
+class _Rows:
+    """Row locks of PostgreSQL."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._driver = driver_of(connection)
+        self._held: set[str] = set()
+
+    def hold(self, task_ids: Collection[str]) -> None:
+        """Lock the rows in the order of their ids."""
+        wanted = set(task_ids) - self._held
+        if wanted:
+            _HOLD.run(self._driver, {"names": to_text(sorted(wanted))}).fetchall()
+            self._held |= wanted
+
+    def hold_all(self) -> None:
+        """Lock every row in the order of their ids."""
+        self._held.update(row[0] for row in _ALL.run(self._driver, {}).fetchall())
+
+    def taken(self, task_ids: Collection[str]) -> set[str]:
+        """Lock what is free; a task without a row counts as free."""
+        wanted = set(task_ids) - self._held
+        if not wanted:
+            return set()
+        names = {"names": to_text(sorted(wanted))}
+        got = {row[0] for row in _TRY.run(self._driver, names).fetchall()}
+        self._held |= got
+        if got == wanted:
+            return set()
+        return {row[0] for row in _KNOWN.run(self._driver, names).fetchall()} - got
+
+    def revise(self) -> None:
+        """Take the lock that all makers of revision numbers take."""
+        self._connection.execute(select(func.pg_advisory_xact_lock(REVISING)))
+
+
+_ALONE: Final = _Alone()
+
+
+def locks_of(connection: Connection) -> Locks:
+    """Return the locks of the transaction on *connection*, none held yet."""
+    return _ALONE if connection.dialect.name == "sqlite" else _Rows(connection)
