@@ -145,3 +145,18 @@ class LedgerError(TaskrackError, RuntimeError):
         self.url = url
         self.reason = reason
         super().__init__(f"database {url}: {reason}")
+
+
+class LedgerUnavailableError(LedgerError):
+    """The database does not serve at the moment: nothing was written, and a later try may do."""
+
+
+class UnknownOutcomeError(LedgerError):
+    """The answer to a commit was lost: it was written, or it was not.
+
+    What the ledger says then decides; work is repeated only where a second time changes nothing.
+    """
+
+
+class LedgerBrokenError(LedgerError):
+    """The database does not serve until somebody mends it; nothing was written."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
     from datetime import datetime, timedelta
 
     from core.crashing import Buried, Quarantined
@@ -41,6 +41,14 @@ class LedgerTransaction(Protocol):
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""
+        ...
+
+    def hold(self, task_ids: Collection[str]) -> None:
+        """Wait until no other node decides about these tasks, nor does before this is committed.
+
+        Whoever is going to decide about several calls it first, so that no two nodes wait for
+        each other.
+        """
         ...
 
     def fire(self, firings: Sequence[Firing]) -> Fired:

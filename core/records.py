@@ -175,6 +175,8 @@ class Claim:
         limit: Most runs to claim.
         foreign: Tasks that this node cannot run.
         limit_of: Most runs at once of a task, or ``None``; asked inside the transaction.
+        contended: Called where another node decides about tasks that have waiting runs; to ask
+            again soon may do.
     """
 
     lane: str
@@ -183,6 +185,7 @@ class Claim:
     now: datetime
     foreign: Collection[str]
     limit_of: Callable[[str], int | None]
+    contended: Callable[[], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

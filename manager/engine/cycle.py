@@ -6,7 +6,9 @@ import threading
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from core.records import Claim, Ending, Firing
 from core.run import Reason, RunState
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from manager.engine.planner import Planner
     from manager.engine.reporter import Reporter
     from manager.engine.tenure import Tenure
+
+_SOON: Final = timedelta(milliseconds=50)
 
 
 @dataclass(slots=True)
@@ -46,6 +50,7 @@ class _Turn:
     claimed: list[Run] = field(default_factory=list)
     drained: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
+    contended: set[str] = field(default_factory=set)
 
 
 class Cycle:
@@ -187,6 +192,8 @@ class Cycle:
 
     def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""
+        ended = {run.task_id for run in (*(each.run for each in turn.endings), *turn.unstarted)}
+        tx.hold(ended | {firing.task_id for firing in turn.firings})
         turn.held = tx.end(turn.endings) if turn.endings else []
         turn.quarantined = tx.quarantined
         if turn.unstarted:
@@ -198,25 +205,26 @@ class Cycle:
         fired = tx.fire(turn.firings) if turn.firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
-        turn.claimed, turn.drained, turn.blocked = [], set(), set()
+        turn.claimed, turn.drained, turn.blocked, turn.contended = [], set(), set(), set()
         for lane in sorted(turn.lanes):
             begun = sum(run.lane == lane and run.state is RunState.RUNNING for run in turn.fired)
             wanted, self._asked = turn.slots[lane] - begun, 0
-            claimed = tx.claim(self._wish(lane, wanted, turn.now)) if wanted > 0 else []
+            claimed = tx.claim(self._wish(lane, wanted, turn)) if wanted > 0 else []
             turn.claimed += claimed
             if len(claimed) < wanted:
                 turn.drained.add(lane)
                 if self._asked > len(claimed):
                     turn.blocked.add(lane)
 
-    def _wish(self, lane: str, limit: int, now: datetime) -> Claim:
+    def _wish(self, lane: str, limit: int, turn: _Turn) -> Claim:
         return Claim(
             lane=lane,
             limit=limit,
             node=self._node_id,
-            now=now,
+            now=turn.now,
             foreign=self._foreign,
             limit_of=self._limit_of,
+            contended=partial(turn.contended.add, lane),
         )
 
     def _limit_of(self, task_id: str) -> int | None:
@@ -251,6 +259,8 @@ class Cycle:
             return
         self._backlog |= turn.lanes - turn.drained
         self._blocked |= turn.blocked
+        for lane in turn.contended:
+            self.expect(lane, turn.now + _SOON)
         self._beaten |= turn.beaten
         for firing in turn.firings:
             task = self._book.get(firing.task_id)

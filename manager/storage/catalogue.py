@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import bindparam, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as insert_or
 
 from core.run import Reason, RunState
+from manager.storage.locks import locks_of
+from manager.storage.prepared import Prepared, driver_of
 from manager.storage.rows import stored_task_of
 from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
 
@@ -31,7 +32,7 @@ _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
-BIND: Final = insert_or(bindings).on_conflict_do_nothing()
+BIND: Final = Prepared(insert(bindings), bindings.c.keys(), "ON CONFLICT DO NOTHING")
 _REWRITE: Final = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -54,6 +55,7 @@ class Catalogue:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._locks = locks_of(connection)
 
     def stored(self, task_ids: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
         """Return the rows of tasks, of all or of *task_ids*, removed ones included."""
@@ -76,7 +78,13 @@ class Catalogue:
             node: Who can run them.
             now: Anchor and cursor of those that are new, cursor of those whose schedule changed.
         """
-        known = self.stored([row["id"] for row in rows] if len(rows) <= 1 else None)
+        self._locks.revise()
+        if len(rows) <= 1:
+            self._locks.hold([row["id"] for row in rows])
+            known = self.stored([row["id"] for row in rows])
+        else:
+            self._locks.hold_all()
+            known = self.stored()
         fresh = [_first(row, node, now) for row in rows if row["id"] not in known]
         if fresh:
             self._connection.execute(insert(tasks), fresh)
@@ -93,7 +101,7 @@ class Catalogue:
             self._connection.execute(_REWRITE, changes)
         if rows:
             own = [{"node": node, "task_id": row["id"]} for row in rows]
-            self._connection.execute(BIND, own)
+            BIND.run_each(driver_of(self._connection), own)
         return bound
 
     def _rebound(
@@ -134,6 +142,7 @@ class Catalogue:
         self, task_id: str, columns: Mapping[str, Any], overrides: Mapping[str, Any], now: datetime
     ) -> None:
         """Put *columns* into effect and remember them as *overrides*; nodes hear of it."""
+        self._locks.revise()
         values = dict(columns) | {"overrides": dict(overrides), "revision": _NEXT_REVISION}
         if any(name in columns for name in SCHEDULE):
             values["cursor"] = now
@@ -143,12 +152,14 @@ class Catalogue:
 
     def pause(self, task_id: str, *, paused: bool) -> None:
         """Set the pause of a task; nodes hear of it. One that goes on leaves its quarantine too."""
+        self._locks.revise()
         change = update(tasks).where(tasks.c.id == task_id)
         free = {} if paused else {"quarantined": False, "crashes": 0}
         self._connection.execute(change.values(paused=paused, revision=_NEXT_REVISION, **free))
 
     def remove(self, task_id: str, now: datetime) -> None:
         """Take a task out; its history stays, its open runs are cancelled, nodes hear of it."""
+        self._locks.revise()
         change = update(tasks).where(tasks.c.id == task_id)
         self._connection.execute(
             change.values(removed=True, next_run=None, revision=_NEXT_REVISION)
@@ -171,6 +182,7 @@ class Catalogue:
 
     def note_plugins(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Replace what is kept of plugins by *records*, one a plugin."""
+        self._locks.revise()
         self._connection.execute(plugins.delete())
         if records:
             self._connection.execute(insert(plugins), list(records))

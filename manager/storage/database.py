@@ -1,50 +1,79 @@
-"""A SQLite database: opened with care, written by one connection, read by others."""
+"""A database: opened with care, written by one connection a process, read by others."""
 
 from __future__ import annotations
 
-import sqlite3
-import threading
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
-from sqlalchemy.pool import QueuePool, StaticPool
-
-from configurations.masking import masked_url
 from core.errors import LedgerError
-from loggers import get_logger
-from manager.storage.faults import explained
-from manager.storage.migration import REVISIONS, fill, migrate, stored_version
-from manager.storage.prepared import driver_of
+from manager.storage.addresses import address_of
+from manager.storage.faults import FAULTS, CommitFault, Kind, judged, kind_of
+from manager.storage.sqlite import SqliteBackend
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
 T = TypeVar("T")
-_log = get_logger("taskrack.sql")
-_MAGIC: Final = b"SQLite format 3\x00"
-_FAULTS: Final = (SQLAlchemyError, sqlite3.Error)
-_BUSY_MS: Final = 5_000
-_WRITE: Final = "BEGIN IMMEDIATE"
-_SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
+_TRIES: Final = 3
+
+
+class Backend(Protocol):
+    """One kind of database; what its driver raises passes through."""
+
+    label: str
+
+    @property
+    def path(self) -> Path | None:
+        """The file, where it is one."""
+        ...
+
+    @property
+    def is_open(self) -> tuple[bool, bool]:
+        """Whether it can be read, and written."""
+        ...
+
+    def open(self) -> None:
+        """Open it, creating or migrating it where needed."""
+        ...
+
+    def open_reading(self) -> bool:
+        """Open what exists for reading alone; tell whether there is one."""
+        ...
+
+    def close(self) -> None:
+        """Close every connection; calling it again is harmless."""
+        ...
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in a transaction; return its value once it is committed.
+
+        Raises:
+            CommitFault: the answer to the commit was a fault, so that it may have been written.
+        """
+        ...
+
+    def read(self) -> AbstractContextManager[Connection]:
+        """Give a connection that sees one consistent state."""
+        ...
 
 
 class Database:
-    """Connections to one SQLite file, or to one in memory.
+    """The database that a URL names, with its faults in words that say what to do.
 
     Args:
         url: SQLAlchemy URL.
-        synchronous: ``full`` survives a power cut, ``normal`` a process crash.
+        synchronous: SQLite: ``full`` survives a power cut, ``normal`` a process crash.
         pool_size: Readers kept open.
         max_overflow: Readers beyond that under load.
         pool_timeout: Seconds to wait for a reader.
         echo: Whether every statement is logged, with its values.
+
+    Raises:
+        LedgerError: the URL names nothing that can serve.
     """
 
     def __init__(
@@ -57,43 +86,39 @@ class Database:
         pool_timeout: float = 30,
         echo: bool = False,
     ) -> None:
-        self._url = _parsed(url)
-        self.label = masked_url(self._url.render_as_string(hide_password=True))
-        self._synchronous = _SYNCHRONOUS[synchronous]
-        self._pool = {
+        address = address_of(url)
+        pool: dict[str, Any] = {
             "pool_size": pool_size,
             "max_overflow": max_overflow,
             "pool_timeout": pool_timeout,
         }
-        self._echo = echo
-        self._readers: Engine | None = None
-        self._writers: Engine | None = None
-        self._writer: Connection | None = None
-        self._memory_lock = threading.RLock()
+        self.backend: Backend
+        if address.get_backend_name() == "sqlite":
+            self.backend = SqliteBackend(address, synchronous, pool, echo=echo)
+        else:
+            from manager.storage.postgres import PostgresBackend  # noqa: PLC0415 - an extra
+
+            self.backend = PostgresBackend(address, pool, echo=echo)
+        self.label = self.backend.label
 
     @property
     def path(self) -> Path | None:
-        """The file, or ``None`` for a database in memory."""
-        name = self._url.database
-        return Path(name) if name and name != ":memory:" else None
+        """The file, or ``None`` for a database in memory or on a server."""
+        return self.backend.path
 
     def open(self) -> None:
         """Open the database, creating or migrating it where needed.
 
         Raises:
-            LedgerError: it cannot serve; its file is as it was.
+            LedgerError: it cannot serve; it is as it was.
         """
-        if self._writer is not None:
-            return
-        if self.path is not None:
-            _inspect(self.path, self.label)
         try:
-            self._connect()
-        except _FAULTS as error:
-            self.close()
-            raise LedgerError(self.label, explained(error)) from error
+            self.backend.open()
+        except (*FAULTS, CommitFault) as error:
+            self.backend.close()
+            raise self._judged(error) from error
         except BaseException:
-            self.close()
+            self.backend.close()
             raise
 
     def open_reading(self) -> bool:
@@ -102,50 +127,35 @@ class Database:
         Raises:
             LedgerError: it cannot serve, or its schema is older than this release reads.
         """
-        if self.path is None:
-            return False
-        version = _inspect(self.path, self.label)
-        if version is None:
-            return False
-        if version != REVISIONS[-1]:
-            raise LedgerError(
-                self.label, f"its schema is revision {version}; 'taskrack run' brings it up to date"
-            )
-        self._readers = self._engine(writes=False)
-        return True
-
-    def _connect(self) -> None:
-        self._writers = self._engine(writes=True)
-        self._readers = self._writers if self.path is None else self._engine(writes=False)
-        self._writer = self._writers.connect()
-        if self.path is None:
-            fill(driver_of(self._writer))
-        migrate(self._writer, self.label)
+        try:
+            return self.backend.open_reading()
+        except FAULTS as error:
+            raise self._judged(error) from error
 
     def close(self) -> None:
         """Close every connection; calling it again is harmless."""
-        if self._writer is not None:
-            self._writer.close()
-        for engine in (self._readers, self._writers):
-            if engine is not None:
-                engine.dispose()
-        self._writer = self._readers = self._writers = None
+        self.backend.close()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in a transaction of the one writing connection; return its value.
 
-        The caller sees to it that it is alone.
+        The caller sees to it that it is alone. *work* may be called again where the database
+        says that this may do.
 
         Raises:
+            UnknownOutcomeError: the answer to the commit was lost.
             LedgerError: the database did not take it; nothing was written.
         """
-        if self._writer is None:
-            raise LedgerError(self.label, "it is not open; start the container first")
-        try:
-            with self._memory_lock:
-                return _committed(self._writer, work)
-        except _FAULTS as error:
-            raise LedgerError(self.label, explained(error)) from error
+        if not self.backend.is_open[1]:
+            raise self._closed()
+        for tried in range(1, _TRIES + 1):
+            try:
+                return self.backend.write(work)
+            except (*FAULTS, CommitFault) as error:
+                fault = self._judged(error)
+                if _kind(error) is not Kind.PASSING or tried == _TRIES:
+                    raise fault from error
+        raise AssertionError  # the last try returns or raises
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -154,97 +164,23 @@ class Database:
         Raises:
             LedgerError: the database cannot be read.
         """
-        if self._readers is None:
-            raise LedgerError(self.label, "it is not open; start the container first")
+        if not self.backend.is_open[0]:
+            raise self._closed()
         try:
-            if self.path is None:
-                with self._memory_lock, self._readers.connect() as connection:
-                    yield connection
-            else:
-                with self._readers.connect() as connection:
-                    yield connection
-        except _FAULTS as error:
-            raise LedgerError(self.label, explained(error)) from error
+            with self.backend.read() as connection:
+                yield connection
+        except FAULTS as error:
+            raise self._judged(error) from error
 
-    def _engine(self, *, writes: bool) -> Engine:
-        options: dict[str, Any] = {}
-        if self.path is None:
-            options |= {"poolclass": StaticPool}
-        elif writes:
-            options |= {"poolclass": QueuePool, "pool_size": 1, "max_overflow": 0}
-        else:
-            options |= {"poolclass": QueuePool, **self._pool}
-        options["connect_args"] = {"check_same_thread": False, "timeout": _BUSY_MS / 1000}
-        engine = create_engine(self._url, **options)
-        begin = _WRITE if writes else "BEGIN"
+    def _closed(self) -> LedgerError:
+        return LedgerError(self.label, "it is not open; start the container first")
 
-        @event.listens_for(engine, "connect")
-        def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
-            connection.isolation_level = None  # BEGIN is ours to write
-            if writes:
-                connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute(f"PRAGMA synchronous={self._synchronous}")
-            connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
-            if self._echo:
-                connection.set_trace_callback(partial(_log.info, "%s"))
-
-        @event.listens_for(engine, "begin")
-        def start(connection: Connection) -> None:
-            driver = driver_of(connection)
-            joins = connection is self._writer and driver.in_transaction
-            if not joins:
-                driver.execute(begin)
-
-        return engine
+    def _judged(self, error: Exception) -> LedgerError:
+        cause = error.error if isinstance(error, CommitFault) else error
+        return judged(self.label, cause, _kind(error))
 
 
-def _committed(writer: Connection, work: Callable[[Connection], T]) -> T:
-    """Begin and commit in the driver's words: SQLAlchemy's cost more than a small write.
-
-    What *work* executes by SQLAlchemy joins the transaction.
-    """
-    driver = driver_of(writer)
-    driver.execute(_WRITE)
-    try:
-        value = work(writer)
-        driver.commit()
-    except BaseException:
-        driver.rollback()
-        raise
-    finally:
-        if writer.in_transaction():  # it takes what joined for its own
-            writer.rollback()
-    return value
-
-
-def _parsed(url: str) -> URL:
-    try:
-        parsed = make_url(url)
-    except ArgumentError:
-        raise LedgerError("(unreadable)", "database.url is no URL, see docs/ledger.md") from None
-    label = masked_url(parsed.render_as_string(hide_password=True))
-    if parsed.get_backend_name() != "sqlite":
-        raise LedgerError(label, "only SQLite is supported: use sqlite:///./taskrack.db")
-    if parsed.query:
-        raise LedgerError(label, "options in the URL are not supported; remove what follows '?'")
-    return parsed
-
-
-def _inspect(path: Path, label: str) -> str | None:
-    """Refuse a file that is no database of ours; return the revision of one that is."""
-    if path.is_dir():
-        raise LedgerError(label, f"{path} is a folder; name a file in database.url")
-    if not path.parent.is_dir():
-        raise LedgerError(label, f"the folder {path.parent} does not exist; create it")
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LedgerError(
-            label, f"it cannot be read ({error.strerror}); check its rights"
-        ) from error
-    if head and head != _MAGIC:
-        raise LedgerError(label, f"{path} is not a SQLite database; name another file")
-    return stored_version(path, label) if head else None
+def _kind(error: Exception) -> Kind:
+    if isinstance(error, CommitFault):
+        return kind_of(error.error, committing=True)
+    return kind_of(error)

@@ -1,9 +1,78 @@
-"""What the database says is wrong, in words that say what to do."""
+"""What the database says is wrong: of which kind it is, and in words that say what to do."""
 
 from __future__ import annotations
 
-from typing import Final
+import sqlite3
+from enum import Enum
+from typing import TYPE_CHECKING, Final
 
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from core.errors import (
+    LedgerBrokenError,
+    LedgerError,
+    LedgerUnavailableError,
+    UnknownOutcomeError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FAULTS: Final = (SQLAlchemyError, sqlite3.Error)
+"""What a driver or SQLAlchemy raises."""
+
+
+class Kind(Enum):
+    """What a fault of the database means for whoever asked.
+
+    ``PASSING``: nothing was written, and asking again at once may do. ``AWAY``: nothing was
+    written, the database does not serve for now. ``UNKNOWN``: it was written or not. ``BROKEN``:
+    nothing was written, and somebody has to mend it. ``OURS``: the statement or its values are
+    at fault, the database is well.
+    """
+
+    PASSING = "passing"
+    AWAY = "away"
+    UNKNOWN = "unknown"
+    BROKEN = "broken"
+    OURS = "ours"
+
+
+_SQLITE: Final[Mapping[int, Kind]] = {
+    sqlite3.SQLITE_INTERNAL: Kind.BROKEN,
+    sqlite3.SQLITE_PERM: Kind.AWAY,
+    sqlite3.SQLITE_ABORT: Kind.AWAY,
+    sqlite3.SQLITE_BUSY: Kind.AWAY,  # the busy timeout was the repetition
+    sqlite3.SQLITE_LOCKED: Kind.AWAY,
+    sqlite3.SQLITE_NOMEM: Kind.AWAY,
+    sqlite3.SQLITE_READONLY: Kind.AWAY,
+    sqlite3.SQLITE_INTERRUPT: Kind.AWAY,
+    sqlite3.SQLITE_IOERR: Kind.AWAY,
+    sqlite3.SQLITE_CORRUPT: Kind.BROKEN,
+    sqlite3.SQLITE_FULL: Kind.AWAY,
+    sqlite3.SQLITE_CANTOPEN: Kind.AWAY,
+    sqlite3.SQLITE_PROTOCOL: Kind.PASSING,
+    sqlite3.SQLITE_SCHEMA: Kind.PASSING,
+    sqlite3.SQLITE_NOTADB: Kind.BROKEN,
+}
+"""By primary result code; what is not here is a fault of the statement or its values."""
+_SQLSTATES: Final[Mapping[str, Kind]] = {
+    "08": Kind.AWAY,  # connection exceptions
+    "25006": Kind.AWAY,  # read-only: a standby, or a server that is being mended
+    "40": Kind.PASSING,  # rolled back: deadlock, serialisation failure
+    "40003": Kind.UNKNOWN,  # statement completion unknown
+    "53": Kind.AWAY,  # no disk, no memory, too many connections
+    "55P03": Kind.AWAY,  # lock not available within its time
+    "57": Kind.AWAY,  # shutdown, cancelled by a time limit
+    "58": Kind.AWAY,  # faults of the system under the server
+    "XX": Kind.BROKEN,  # internal error, damaged data or index
+}
+"""By SQLSTATE, or by its class; what is not here is a fault of the statement."""
+_UNDECIDED: Final = frozenset(
+    {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
+)
+"""At a commit these leave open whether a recovery of the journal will find it."""
 _HINTS: Final = (
     ("readonly", "it is read-only; make the file and its folder writable"),
     ("unable to open", "it cannot be opened; check that its folder exists and is writable"),
@@ -13,6 +82,58 @@ _HINTS: Final = (
     ("full", "the disk is full; make room"),
     ("disk i/o", "the disk failed; check it"),
 )
+
+
+class CommitFault(Exception):  # noqa: N818 - it never leaves this package
+    """What the driver raised in answer to a commit."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+def kind_of(error: Exception, *, committing: bool = False) -> Kind:
+    """Return what *error* of the driver or of SQLAlchemy means.
+
+    Args:
+        error: What was raised.
+        committing: Whether it was the answer to a commit.
+    """
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    code: int | None = getattr(cause, "sqlite_errorcode", None)
+    state: str | None = getattr(cause, "sqlstate", None)
+    if code is not None:
+        lost = committing and code & 0xFF in _UNDECIDED
+        return Kind.UNKNOWN if lost else _SQLITE.get(code & 0xFF, Kind.OURS)
+    if state:
+        kind = _SQLSTATES.get(state, _SQLSTATES.get(state[:2], Kind.OURS))
+    elif _is_unconnected(error, cause):
+        kind = Kind.AWAY
+    else:
+        kind = Kind.OURS
+    return Kind.UNKNOWN if committing and kind is Kind.AWAY else kind
+
+
+def _is_unconnected(error: Exception, cause: BaseException | None) -> bool:
+    """Tell whether there was nobody to answer: no free connection, or one that is closed."""
+    if isinstance(error, PoolTimeoutError | OperationalError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(cause, sqlite3.ProgrammingError) and "closed" in str(cause)
+
+
+def judged(label: str, error: Exception, kind: Kind) -> LedgerError:
+    """Return what to raise for *error* of *kind*."""
+    said = explained(error)
+    if kind is Kind.UNKNOWN:
+        text = f"{said}; whether it was written is not known"
+        return UnknownOutcomeError(label, text)
+    if kind is Kind.BROKEN:
+        return LedgerBrokenError(label, said)
+    if kind is Kind.OURS:
+        return LedgerError(label, said)
+    return LedgerUnavailableError(label, said)
 
 
 def explained(error: Exception) -> str:

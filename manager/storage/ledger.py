@@ -10,6 +10,8 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from core.records import Node, Suspect
 from core.run import Reason, RunState
 from manager.storage.catalogue import Catalogue
+from manager.storage.dialects import lease_time
+from manager.storage.locks import locks_of
 from manager.storage.membership import Membership
 from manager.storage.reading import Reading
 from manager.storage.recorder import Recorder
@@ -114,12 +116,13 @@ class SqlLedger:
         with self._database.read() as connection:
             holds = nodes.c.id.in_(select(runs.c.node).where(IS_RUNNING))
             living = or_(nodes.c.state == "alive", holds)
-            query = select(nodes.c.lease_until, nodes.c.lease_second, *columns).where(living)
+            lapsed = nodes.c.lease_until < lease_time(now)
+            query = select(lapsed, nodes.c.lease_second, *columns).where(living)
             rows = connection.execute(query).all()
         names = [column.name for column in columns]
         return [
-            Suspect(Node(**dict(zip(names, row, strict=True))), until < now, second)
-            for until, second, *row in rows
+            Suspect(Node(**dict(zip(names, row, strict=True))), late, second)
+            for late, second, *row in rows
         ]
 
     def bind(
@@ -174,6 +177,8 @@ class SqlLedger:
 
         def work(connection: Connection) -> RunState | None:
             mine = runs.c.id == run_id
+            owner = connection.execute(select(runs.c.task_id).where(mine)).scalar_one_or_none()
+            locks_of(connection).hold([] if owner is None else [owner])
             query = select(runs.c.state, runs.c.task_id, runs.c.attempt).where(mine)
             row = connection.execute(query).one_or_none()
             if row is None:
@@ -221,6 +226,7 @@ class SqlLedger:
         """Store a document under its ``name``, in the place of the one that was there."""
 
         def work(connection: Connection) -> None:
+            locks_of(connection).revise()
             connection.execute(delete(documents).where(documents.c.name == values["name"]))
             connection.execute(insert(documents), dict(values))
 
@@ -229,6 +235,7 @@ class SqlLedger:
 
 def _pruned(connection: Connection, before: datetime) -> int:
     query = select(runs.c.id).where(runs.c.finished_at < before).limit(_PRUNE_BATCH)
+    query = query.with_for_update(skip_locked=True)
     ids = list(connection.execute(query).scalars())
     for column in (run_logs.c.run_id, attempts.c.run_id, runs.c.id):
         connection.execute(delete(column.table).where(column.in_(ids)))

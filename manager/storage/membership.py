@@ -11,6 +11,9 @@ from core.crashing import Buried, after_crash
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
 from manager.storage.catalogue import BIND
+from manager.storage.dialects import lease_time
+from manager.storage.locks import locks_of
+from manager.storage.prepared import driver_of
 from manager.storage.rows import run_of
 from manager.storage.tables import IS_RUNNING, bindings, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
@@ -33,8 +36,7 @@ class Membership:
     def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
         self._connection.execute(
-            insert(nodes),
-            {
+            insert(nodes).values({
                 "id": node.id,
                 "host": node.host,
                 "pid": node.pid,
@@ -44,15 +46,19 @@ class Membership:
                 "timed": node.timed,
                 "state": "alive",
                 "started_at": now,
-                "heartbeat": now,
-                "lease_until": lease.until,
+                "heartbeat": lease_time(now),
+                "lease_until": lease_time(now, lease.until - now),
                 "lease_second": lease.second,
-            },
+            })
         )
 
     def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
         """Renew the lease of a node; tell whether it still counted as alive."""
-        renewed = {"heartbeat": now, "lease_until": lease.until, "lease_second": lease.second}
+        renewed = {
+            "heartbeat": lease_time(now),
+            "lease_until": lease_time(now, lease.until - now),
+            "lease_second": lease.second,
+        }
         change = update(nodes).where(nodes.c.id == node_id, nodes.c.state == "alive")
         return self._connection.execute(change.values(renewed)).rowcount == 1
 
@@ -63,12 +69,13 @@ class Membership:
         self.beat(node_id, now, lease)
         if task_ids:
             own = [{"node": node_id, "task_id": each} for each in task_ids]
-            self._connection.execute(BIND, own)
+            BIND.run_each(driver_of(self._connection), own)
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
         change = update(nodes).where(nodes.c.id == node_id)
-        over = {"heartbeat": now, "lease_until": now, "lease_second": 0.0}
+        until = lease_time(now)
+        over = {"heartbeat": until, "lease_until": until, "lease_second": 0.0}
         self._connection.execute(change.values(state="stopped", **over))
         self._connection.execute(delete(bindings).where(bindings.c.node == node_id))
 
@@ -79,12 +86,15 @@ class Membership:
         else it is ``LOST``; after three deaths under it, it is ``FAILED``. One that was to be
         cancelled is. The deaths count against the tasks, all that are found together as one.
         """
+        theirs = (IS_RUNNING, runs.c.node.in_(node_ids))
+        concerned = self._connection.execute(select(runs.c.task_id).where(*theirs)).scalars()
+        locks_of(self._connection).hold(set(concerned))
         self._connection.execute(update(nodes).where(nodes.c.id.in_(node_ids)).values(state="dead"))
         self._connection.execute(delete(bindings).where(bindings.c.node.in_(node_ids)))
         query = (
             select(runs, tasks.c.options)
             .outerjoin(tasks, tasks.c.id == runs.c.task_id)
-            .where(IS_RUNNING, runs.c.node.in_(node_ids))
+            .where(*theirs)
         )
         left: list[Run] = []
         for row in self._connection.execute(query).mappings().all():

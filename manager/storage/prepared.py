@@ -23,6 +23,10 @@ class Cursor(Protocol):
         """How many rows it changed."""
         ...
 
+    def fetchone(self) -> Any:  # noqa: ANN401 - the driver's own
+        """Return the next row, or ``None``."""
+        ...
+
     def fetchall(self) -> list[Any]:
         """Return the rows that it found."""
         ...

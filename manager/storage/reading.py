@@ -18,6 +18,7 @@ from manager.schemas.reading import (
     TaskRead,
     TaskStatistics,
 )
+from manager.storage.dialects import lease_time
 from manager.storage.evidence import Evidence
 from manager.storage.listing import Listing, Liveness
 from manager.storage.rows import CAUSES, REASONS, STATES
@@ -107,7 +108,7 @@ class Reading:
 
     def is_heard(self, now: datetime) -> bool:
         """Tell whether a container is alive that follows orders."""
-        living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > now)
+        living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > lease_time(now))
         with self._database.read() as connection:
             return connection.execute(living.limit(1)).first() is not None
 

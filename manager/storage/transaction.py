@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -12,6 +11,7 @@ from sqlalchemy import insert, select, update
 from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
 from manager.storage.crashes import WITHHELD, judged
+from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
 from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
@@ -32,9 +32,10 @@ from manager.storage.statements import (
     STARTED,
 )
 from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
+from manager.storage.types import to_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime, timedelta
 
     from sqlalchemy.engine import Connection
@@ -53,6 +54,11 @@ class SqlTransaction:
         self._connection = connection
         self._driver = driver_of(connection)
         self.quarantined: list[Quarantined] = []
+        self._locks = locks_of(connection)
+
+    def hold(self, task_ids: Collection[str]) -> None:
+        """Wait until no other node decides about these tasks; they are ours until the end."""
+        self._locks.hold(task_ids)
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""
@@ -60,6 +66,7 @@ class SqlTransaction:
 
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""
+        self._locks.hold([firing.task_id for firing in firings])
         busy = [(firing, self._advanced(firing)) for firing in firings]
         won = [firing for firing, open_runs in busy if open_runs is not None]
         self._replace(won)
@@ -97,8 +104,14 @@ class SqlTransaction:
             waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
             if not waiting:
                 break
-            running = self._running(sorted({task_id for _, task_id in waiting}))
+            wanted = {task_id for _, task_id in waiting}
+            if elsewhere := self._locks.taken(wanted):
+                blocked |= elsewhere
+                wish.contended()
+            running = self._running(sorted(wanted - elsewhere))
             for run_id, task_id in waiting:
+                if task_id in elsewhere:
+                    continue
                 limit = wish.limit_of(task_id)
                 if limit is not None and running[task_id] >= limit:
                     blocked.add(task_id)
@@ -112,6 +125,7 @@ class SqlTransaction:
 
     def end(self, endings: Sequence[Ending]) -> list[Run | None]:
         """Write outcomes under their tokens; return the runs whose token still held."""
+        self._locks.hold([ending.run.task_id for ending in endings])
         held = [self._ended(ending) for ending in endings]
         kept = [
             ending
@@ -135,6 +149,7 @@ class SqlTransaction:
 
         Each gets the state that it carries, and the attempt that was cut off its row.
         """
+        self._locks.hold([run.task_id for run in given])
         dead = [run for run in given if run.reason is Reason.CRASH]
         changed, quarantined = judged(self._connection, dead, now) if dead else ({}, [])
         self.quarantined += quarantined
@@ -166,6 +181,7 @@ class SqlTransaction:
 
         What waits for a free place was due already and stays so.
         """
+        self._locks.hold([each.task_id for each in shifts])
         shift_intervals(self._connection, shifts, now)
         shift_waiting(self._connection, node, step, now)
 
@@ -217,7 +233,7 @@ class SqlTransaction:
 
     def _running(self, task_ids: Sequence[str]) -> Counter[str]:
         """Return how many runs of each task are running."""
-        rows = RUNNING_OF.run(self._driver, {"names": json.dumps(task_ids)})
+        rows = RUNNING_OF.run(self._driver, {"names": to_text(task_ids)})
         return Counter(dict(rows))
 
     def _replace(self, won: Sequence[Firing]) -> None:
@@ -243,7 +259,7 @@ class SqlTransaction:
     def _waiting(self, wish: Claim, blocked: set[str], limit: int) -> list[tuple[str, str]]:
         values = {"lane": wish.lane, "now": wish.now, "most": limit}
         if blocked:
-            values["names"] = json.dumps(sorted(blocked))
+            values["names"] = to_text(sorted(blocked))
         rows = (NEXT_BUT if blocked else NEXT).run(self._driver, values)
         return [(row[0], row[1]) for row in rows]
 

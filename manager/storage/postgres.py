@@ -1,0 +1,327 @@
+"""A database on a PostgreSQL server, shared by nodes on any number of machines."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import psycopg
+from psycopg.pq import TransactionStatus
+from sqlalchemy import create_engine, event
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool, QueuePool
+
+from core.clock import SystemClock
+from core.errors import LedgerError
+from manager.storage.addresses import label_of
+from manager.storage.faults import CommitFault
+from manager.storage.links import LIMITS, PATIENCE, BoundedLink, connected
+from manager.storage.migration import checked_version, migrate, require_newest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+    from sqlalchemy.engine import URL, Connection
+
+T = TypeVar("T")
+OLDEST: Final = 13
+"""The oldest release of the server that can be used."""
+_CALL: Final = 10.0
+"""Seconds after which a whole transaction is given up."""
+_GLANCE: Final = timedelta(milliseconds=100)
+_BEGIN: Final = "BEGIN; SELECT pg_catalog.pg_current_xact_id()::text"
+_FATE: Final = "SELECT pg_catalog.pg_xact_status(%s::xid8)"
+_END_OLD: Final = (
+    "SELECT pg_catalog.pg_terminate_backend(pid) FROM pg_catalog.pg_stat_activity"
+    " WHERE pid = %s AND backend_start::text = %s"
+)
+_SELF: Final = (
+    "SELECT pid, backend_start::text FROM pg_catalog.pg_stat_activity"
+    " WHERE pid = pg_catalog.pg_backend_pid()"
+)
+_SERVER: Final = (
+    "SELECT current_setting('server_version_num')::int / 10000,"
+    " current_setting('server_encoding'), current_schema()"
+)
+
+
+class _LostError(Exception):
+    """The connection broke, and nothing was written."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+        super().__init__(str(error))
+
+
+class PostgresBackend:
+    """Connections to one database of a server.
+
+    The writing connection is opened anew when it broke. What was cut off before its commit is
+    begun again; after a commit whose answer was lost, the server is asked what became of it.
+
+    Args:
+        address: Its URL.
+        pool: How many readers, and how long to wait for one.
+        echo: Whether every statement is logged, with its values.
+    """
+
+    path = None
+
+    def __init__(self, address: URL, pool: dict[str, Any], *, echo: bool) -> None:
+        self._url = address
+        self.label = label_of(address)
+        self._pool = pool
+        self._echo = echo
+        self._clock = SystemClock()
+        self._readers: Engine | None = None
+        self._writers: Engine | None = None
+        self._writer: Connection | None = None
+        self._former: tuple[int, str] | None = None
+        self._lock = threading.RLock()
+
+    @property
+    def is_open(self) -> tuple[bool, bool]:
+        """Whether it can be read, and written."""
+        return self._readers is not None, self._writers is not None
+
+    def open(self) -> None:
+        """Make the tables, or bring them up to date where needed.
+
+        Raises:
+            LedgerError: it cannot serve; it is as it was.
+        """
+        if self._writers is not None:
+            return
+        with self._opening() as connection:
+            migrate(connection, self.label)
+        self._readers = self._reading()
+        self._writers = self._engine(LIMITS, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+
+    def open_reading(self) -> bool:
+        """Open what exists for reading alone; tell whether there is one.
+
+        Raises:
+            LedgerError: it cannot serve, or its schema is older than this release reads.
+        """
+        with self._opening() as connection:
+            version = checked_version(connection, self.label)
+        if version is None:
+            return False
+        require_newest(version, self.label)
+        self._readers = self._reading()
+        return True
+
+    def close(self) -> None:
+        """Close every connection; calling it again is harmless."""
+        with self._lock:
+            self._drop()
+            for engine in (self._readers, self._writers):
+                if engine is not None:
+                    engine.dispose()
+            self._readers = self._writers = self._former = None
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Run *work* in a transaction; return its value once it is committed.
+
+        Raises:
+            CommitFault: the server could not be asked what became of it.
+        """
+        until = self._clock.monotonic() + _CALL
+        with self._lock:
+            while True:
+                try:
+                    return self._written(work, until)
+                except _LostError as lost:
+                    if self._clock.monotonic() + _CALL / 2 > until:
+                        raise lost.error from lost
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Give a connection that sees one consistent state."""
+        if self._readers is None:
+            raise AssertionError
+        with self._readers.connect() as connection:
+            link = _link_of(connection)
+            link.until = self._clock.monotonic() + _CALL
+            try:
+                yield connection
+            finally:
+                link.until = None
+
+    def _written(self, work: Callable[[Connection], T], until: float) -> T:
+        writer, link, number = self._begun(until)
+        try:
+            value = work(writer)
+        except (psycopg.Error, SQLAlchemyError) as error:
+            broken = self._undo(writer, link)
+            fault = _wrapped(error, broken=broken)
+            if broken:
+                raise _LostError(fault) from error
+            raise fault from error
+        except BaseException:
+            self._undo(writer, link)
+            raise
+        try:
+            said = link.execute("COMMIT").statusmessage
+        except psycopg.Error as error:
+            broken = self._undo(writer, link)
+            fault = _wrapped(error, broken=broken)
+            if not broken:
+                raise fault from error
+            if not self._is_committed(number, until, fault):
+                raise _LostError(fault) from error
+            return value
+        self._undo(writer, link)
+        if said != "COMMIT":
+            text = "a statement failed and the work went on: it was rolled back"
+            raise DBAPIError(None, None, psycopg.DatabaseError(text))
+        return value
+
+    def _begun(self, until: float) -> tuple[Connection, BoundedLink, str]:
+        """Begin a transaction; return its number too. A connection that died idle is replaced."""
+        if self._writer is not None:
+            with suppress(psycopg.Error, SQLAlchemyError):
+                link = _link_of(self._writer)
+                link.until = until
+                return self._writer, link, _numbered(link)
+            self._drop()
+        writer = self._connected(until)
+        link = _link_of(writer)
+        try:
+            return writer, link, _numbered(link)
+        except psycopg.Error as error:
+            self._drop()
+            raise _wrapped(error, broken=True) from error
+
+    def _connected(self, until: float) -> Connection:
+        """Open the writing connection; end the one of before if the server still keeps it.
+
+        It may hold locks: the server notices late that nobody is there any more.
+        """
+        if self._writers is None:
+            raise AssertionError
+        writer = self._writers.connect()
+        try:
+            link = _link_of(writer)
+            link.until = until
+            if self._former is not None:
+                link.execute(_END_OLD, self._former)
+            self._former = link.execute(_SELF).fetchone()
+        except psycopg.Error as error:
+            writer.close()
+            raise _wrapped(error, broken=True) from error
+        self._writer = writer
+        return writer
+
+    def _is_committed(self, number: str, until: float, fault: Exception) -> bool:
+        """Ask the server what became of the transaction *number*, until the call has to end."""
+        never = threading.Event()
+        while self._clock.monotonic() < until:
+            with suppress(psycopg.Error, SQLAlchemyError):
+                link = _link_of(self._writer or self._connected(until))
+                link.until = until
+                row = link.execute(_FATE, [number]).fetchone()
+                if row is not None and row[0] != "in progress":
+                    return bool(row[0] == "committed")
+                self._clock.wait(never, _GLANCE)
+                continue
+            self._drop()
+            self._clock.wait(never, _GLANCE)
+        raise CommitFault(fault)
+
+    def _undo(self, writer: Connection, link: BoundedLink) -> bool:
+        """End what is left of a transaction; tell whether the connection is gone."""
+        with suppress(psycopg.Error, SQLAlchemyError):
+            if link.info.transaction_status not in {TransactionStatus.IDLE}:
+                link.execute("ROLLBACK")
+            if writer.in_transaction():  # it takes what joined for its own
+                writer.rollback()
+        if link.closed or link.broken or writer.invalidated:
+            self._drop()
+            return True
+        link.until = None
+        return False
+
+    def _drop(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            with suppress(psycopg.Error, SQLAlchemyError):
+                writer.invalidate()
+            with suppress(psycopg.Error, SQLAlchemyError):
+                writer.close()
+
+    @contextmanager
+    def _opening(self) -> Iterator[Connection]:
+        """Give a patient connection to a server that can be used."""
+        engine = self._engine(PATIENCE, poolclass=NullPool)
+        try:
+            with engine.connect() as connection:
+                _link_of(connection).silence = 65.0
+                release, encoding, schema = connection.exec_driver_sql(_SERVER).one()
+                connection.rollback()
+                self._require(release, encoding, schema)
+                yield connection
+        except psycopg.Error as error:
+            raise _wrapped(error, broken=True) from error
+        finally:
+            engine.dispose()
+
+    def _require(self, release: int, encoding: str, schema: str | None) -> None:
+        if release < OLDEST:
+            text = f"the server is PostgreSQL {release}; {OLDEST} or later is needed"
+            raise LedgerError(self.label, text)
+        if encoding != "UTF8":
+            text = f"its encoding is {encoding}; make the database with ENCODING 'UTF8'"
+            raise LedgerError(self.label, text)
+        if schema is None:
+            text = "its search_path names no schema that exists; make the schema, or name another"
+            raise LedgerError(self.label, text)
+
+    def _reading(self) -> Engine:
+        """Return readers, each asked before its use whether it is still connected."""
+        engine = self._engine(
+            LIMITS,
+            poolclass=QueuePool,
+            pool_pre_ping=True,
+            isolation_level="REPEATABLE READ",
+            **self._pool,
+        )
+        return engine.execution_options(postgresql_readonly=True)
+
+    def _engine(self, limits: dict[str, str], **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's
+        engine = create_engine(self._url, use_native_hstore=False, **options)
+
+        @event.listens_for(engine, "do_connect")
+        def connect(_dialect: Any, _record: object, _words: Any, given: Any) -> BoundedLink:  # noqa: ANN401
+            return connected(given, limits, echo=self._echo)
+
+        return engine
+
+
+def _link_of(connection: Connection) -> BoundedLink:
+    link = connection.connection.driver_connection
+    if not isinstance(link, BoundedLink):
+        raise AssertionError  # every engine here connects by one
+    return link
+
+
+def _numbered(link: BoundedLink) -> str:
+    """Begin a transaction and return its number, by which the server can be asked about it."""
+    cursor = link.execute(_BEGIN, prepare=False)
+    cursor.nextset()
+    row = cursor.fetchone()
+    if row is None:
+        raise AssertionError
+    return str(row[0])
+
+
+def _wrapped(error: Exception, *, broken: bool) -> SQLAlchemyError:
+    """Return *error* of the driver in SQLAlchemy's clothes, as those of its own calls come."""
+    if isinstance(error, DBAPIError):
+        error.connection_invalidated = error.connection_invalidated or broken
+    if isinstance(error, SQLAlchemyError):
+        return error
+    return DBAPIError(None, None, error, connection_invalidated=broken)
