@@ -13,6 +13,8 @@ from loggers import teardown_logging
 from loggers.ownership import OWNED
 from manager import set_default_manager
 from manager.container import _default
+from manager.storage import Database, SqlLedger
+from tests.postgres import Server, fresh_database
 from tests.tools import Modules, Project, Stderr
 
 if TYPE_CHECKING:
@@ -44,6 +46,41 @@ def clean_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     for handler in [handler for handler in root.handlers if handler not in handlers]:
         root.removeHandler(handler)
     root.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """Give a server of PostgreSQL that has a database ``made`` with a ledger's tables in it."""
+    with Server() as server:
+        with server.connect() as link:
+            link.execute("CREATE DATABASE made")
+        ledger = SqlLedger(Database(server.url("made")))
+        ledger.open()
+        ledger.close()
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Server) -> Iterator[str]:
+    """Give the URL of a database on PostgreSQL with an empty ledger in it."""
+    with fresh_database(postgres, "made") as url:
+        yield url
+
+
+@pytest.fixture
+def empty_url(postgres: Server) -> Iterator[str]:
+    """Give the URL of a database on PostgreSQL with nothing in it."""
+    with fresh_database(postgres) as url:
+        yield url
+
+
+@pytest.fixture(params=["memory", "disk", "postgres"])
+def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the URL of an empty ledger, of each kind of database."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db"
 
 
 @pytest.fixture

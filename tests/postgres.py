@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import pwd
@@ -10,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,9 +24,20 @@ if TYPE_CHECKING:
 
 _DEBIAN: Final = Path("/usr/lib/postgresql")
 _LOCK: Final = Path(tempfile.gettempdir()) / "taskrack-postgres-install.lock"
-_QUICK: Final = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+_QUICK: Final = {"fsync": "off", "full_page_writes": "off"}
 """Settings for tests in which the machine is not going to lose its power."""
-_PARENT_DEATH: Final = 1  # PR_SET_PDEATHSIG
+_START: Final = """
+import ctypes, os, sys
+user, group, *command = sys.argv[1:]
+kernel = ctypes.CDLL(None)
+if user:
+    os.setgroups([])
+    os.setgid(int(group))
+    os.setuid(int(user))
+if sys.platform == "linux":
+    kernel.prctl(1, 3)  # the server gets SIGQUIT where the tests die without ending it
+os.execv(command[0], command)
+"""
 
 
 def binaries() -> Path:
@@ -47,7 +58,11 @@ def binaries() -> Path:
 
 
 def _found() -> Path | None:
-    folders = [Path(each).resolve().parent for name in ("postgres", "initdb") if (each := shutil.which(name))]
+    folders = [
+        Path(each).resolve().parent
+        for name in ("postgres", "initdb")
+        if (each := shutil.which(name))
+    ]
     folders += sorted(_DEBIAN.glob("*/bin"), key=_release, reverse=True)
     if shutil.which("pg_config"):
         said = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True, check=True)
@@ -100,10 +115,12 @@ class Server:
         self._count = 0
         self.port = free_port()
         self._who: dict[str, Any] = {}
+        self._start = [sys.executable, "-I", "-S", "-c", _START, "", ""]
         if os.geteuid() == 0:  # the server refuses to be root
             user = _unprivileged()
             os.chown(self._folder, user.pw_uid, user.pw_gid)
             self._who = {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+            self._start[-2:] = [str(user.pw_uid), str(user.pw_gid)]
         self._call(
             "initdb", "--pgdata", str(self._data), "--username", "tests", "--auth", "trust",
             "--encoding", "UTF8", "--no-locale", "--no-sync",
@@ -138,13 +155,11 @@ class Server:
         log = (self._folder / "log").open("ab")
         with log:
             self._process = subprocess.Popen(
-                [str(self._bin / "postgres"), "-D", str(self._data), *words],
+                [*self._start, str(self._bin / "postgres"), "-D", str(self._data), *words],
                 stdout=log,
                 stderr=log,
                 stdin=subprocess.DEVNULL,
                 cwd=self._folder,
-                preexec_fn=_die_with_parent,
-                **self._who,
             )
         eventually(self._answers, 60)
 
@@ -224,8 +239,3 @@ def _unprivileged() -> pwd.struct_passwd:
         with suppress(KeyError):
             return pwd.getpwnam(name)
     raise AssertionError("no user 'postgres' or 'nobody' to run the server as")
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end the server where the tests die without doing so."""
-    ctypes.CDLL(None).prctl(_PARENT_DEATH, signal.SIGQUIT)

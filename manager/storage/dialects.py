@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import BigInteger, Text, type_coerce
@@ -12,7 +13,7 @@ from manager.storage.types import MICROSECOND, Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -25,7 +26,7 @@ class _Listed(FunctionElement[str]):
     inherit_cache = True
 
 
-class _LeaseTime(FunctionElement[int]):
+class _LeaseTime(FunctionElement[datetime]):
     """The instant by which leases are judged."""
 
     type = Instant()
@@ -37,17 +38,17 @@ def listed(names: ColumnElement[str]) -> ColumnElement[str]:
     return _Listed(names)
 
 
-def lease_time(now: datetime, later: timedelta | None = None) -> ColumnElement[int]:
+def lease_time(now: datetime, later: timedelta | None = None) -> ColumnElement[datetime]:
     """Return the instant by which leases are written and judged, or one that is *later*.
 
     It is the time of the server where there is one: the clocks of its clients may differ. With a
     file it is *now*, the time of the machine that all share.
     """
-    moment = _LeaseTime(type_coerce(now, Instant))
+    moment = _LeaseTime(type_coerce(now, Instant()))
     if later is None:
         return moment
     micros = type_coerce(moment, BigInteger) + later // MICROSECOND
-    return type_coerce(micros, Instant)
+    return type_coerce(micros, Instant())
 
 
 def _on(database: str, kind: type[FunctionElement[Any]]) -> Callable[[Any], Any]:
@@ -58,7 +59,7 @@ def _on(database: str, kind: type[FunctionElement[Any]]) -> Callable[[Any], Any]
 @_on("sqlite", _Listed)
 def _listed_by_sqlite(each: _Listed, compiler: SQLCompiler, **more: Any) -> str:  # noqa: ANN401
     given = compiler.process(each.clauses, **more)
-    return f"(SELECT value FROM json_each({given}))"
+    return f"(SELECT value FROM json_each({given}))"  # noqa: S608 - a parameter
 
 
 @_on("postgresql", _Listed)

@@ -34,7 +34,10 @@ _NEWEST: Final = (
 )
 _TOOK: Final = (
     select(
-        (type_coerce(_NEWEST.c.finished_at, BigInteger) - type_coerce(_NEWEST.c.started_at, BigInteger))
+        (
+            type_coerce(_NEWEST.c.finished_at, BigInteger)
+            - type_coerce(_NEWEST.c.started_at, BigInteger)
+        )
         / 1e6
     )
     .where(_NEWEST.c.state.in_(_RAN), _NEWEST.c.started_at.is_not(None))

@@ -69,6 +69,26 @@ _SQLSTATES: Final[Mapping[str, Kind]] = {
     "XX": Kind.BROKEN,  # internal error, damaged data or index
 }
 """By SQLSTATE, or by its class; what is not here is a fault of the statement."""
+_SAID: Final[Mapping[str, str]] = {
+    "08": "the connection broke; check the network and the server",
+    "25006": "it takes no writes: it is a standby or set read-only; name the primary",
+    "28": "it does not let this user in; check user, password and pg_hba.conf",
+    "3D000": "there is no such database; create it",
+    "40": "another node wrote the same at that moment",
+    "42501": "its user may not do this; grant the rights on the schema",
+    "53100": "the server's disk is full; make room",
+    "53200": "the server is out of memory",
+    "53300": "the server takes no more connections; raise max_connections, or lower pool_size",
+    "55P03": "another session holds a lock for too long",
+    "57014": "it took longer than its time limit",
+    "57P01": "the server was shut down; start it",
+    "57P02": "the server crashed; it restarts, or start it",
+    "57P03": "the server is starting up or shutting down; wait",
+    "57P05": "the server ended an idle connection",
+    "XX001": "the server found damaged data; restore a backup",
+    "XX002": "the server found a damaged index; reindex, or restore a backup",
+}
+"""What to do, by SQLSTATE; the longest prefix wins."""
 _UNDECIDED: Final = frozenset(
     {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_INTERRUPT}
 )
@@ -81,6 +101,20 @@ _HINTS: Final = (
     ("not a database", "the file is not a SQLite database; name another file"),
     ("full", "the disk is full; make room"),
     ("disk i/o", "the disk failed; check it"),
+    ("connection refused", "the server cannot be reached; start it, or check host and port"),
+    ("timeout expired", "the server cannot be reached; check host, port and network"),
+    ("resolve host", "there is no such host; check the host in database.url"),
+    ("translate host", "there is no such host; check the host in database.url"),
+    ("password authentication", _SAID["28"]),
+    ("no password supplied", _SAID["28"]),
+    ("does not exist", "the server does not know it; check user and database in database.url"),
+    ("starting up", _SAID["57P03"]),
+    ("shutting down", _SAID["57P03"]),
+    ("too many clients", _SAID["53300"]),
+    ("terminated abnormally", _SAID["08"]),
+    ("closed the connection", _SAID["08"]),
+    ("gave no answer in time", "the connection leads nowhere; check the network and the server"),
+    ("invalid connection option", "database.url has an option that PostgreSQL does not know"),
 )
 
 
@@ -138,7 +172,12 @@ def judged(label: str, error: Exception, kind: Kind) -> LedgerError:
 
 def explained(error: Exception) -> str:
     """Return what to do about *error* of the driver or of SQLAlchemy, with its own words."""
-    said = str(getattr(error, "orig", None) or error).splitlines()[0]
+    cause = getattr(error, "orig", None) or error
+    said = (str(cause).splitlines() or [type(cause).__name__])[0]
+    state: str = getattr(cause, "sqlstate", None) or ""
+    for length in (5, 2):
+        if state and state[:length] in _SAID:
+            return f"{_SAID[state[:length]]} ({said})"
     for sign, hint in _HINTS:
         if sign in said.lower():
             return f"{hint} ({said})"

@@ -111,9 +111,7 @@ class _WithoutNul(StrDumperUnknown):
         return super().dump(obj.replace("\0", "\N{REPLACEMENT CHARACTER}"))
 
 
-def connected(
-    options: dict[str, Any], limits: dict[str, str], *, echo: bool
-) -> BoundedLink:
+def connected(options: dict[str, Any], limits: dict[str, str], *, echo: bool) -> BoundedLink:
     """Return a new connection that ends calls by *limits*.
 
     Args:
@@ -130,7 +128,7 @@ def connected(
     settings = ", ".join("pg_catalog.set_config(%s, %s, false)" for _ in limits)
     values = [each for pair in limits.items() for each in pair]
     try:
-        link.execute(f"SELECT {settings}", values)  # noqa: S608 - no value is in it
+        link.execute(f"SELECT {settings}", values)
     except BaseException:
         link.close()
         raise

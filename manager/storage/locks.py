@@ -34,9 +34,7 @@ _THESE: Final = (
 _HOLD: Final = Prepared(_THESE.with_for_update(key_share=True))
 _TRY: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True))
 _KNOWN: Final = Prepared(_THESE)
-_ALL: Final = Prepared(
-    select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True)
-)
+_ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True))
 
 
 class Locks(Protocol):

@@ -36,20 +36,22 @@ class Membership:
     def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
         self._connection.execute(
-            insert(nodes).values({
-                "id": node.id,
-                "host": node.host,
-                "pid": node.pid,
-                "boot_id": node.boot_id,
-                "process_start": node.process_start,
-                "version": node.version,
-                "timed": node.timed,
-                "state": "alive",
-                "started_at": now,
-                "heartbeat": lease_time(now),
-                "lease_until": lease_time(now, lease.until - now),
-                "lease_second": lease.second,
-            })
+            insert(nodes).values(
+                {
+                    "id": node.id,
+                    "host": node.host,
+                    "pid": node.pid,
+                    "boot_id": node.boot_id,
+                    "process_start": node.process_start,
+                    "version": node.version,
+                    "timed": node.timed,
+                    "state": "alive",
+                    "started_at": now,
+                    "heartbeat": lease_time(now),
+                    "lease_until": lease_time(now, lease.until - now),
+                    "lease_second": lease.second,
+                }
+            )
         )
 
     def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:

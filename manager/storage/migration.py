@@ -31,7 +31,8 @@ _VERSION: Final = f"SELECT version_num FROM {VERSION_TABLE}"  # noqa: S608 - a c
 _NAMES: Final = {
     "sqlite": "SELECT name FROM sqlite_master WHERE type = 'table'",
     "postgresql": "SELECT relname FROM pg_catalog.pg_class"
-    " WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace = pg_catalog.to_regnamespace(pg_catalog.quote_ident(current_schema()))",
+    " WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND relnamespace ="
+    " pg_catalog.to_regnamespace(pg_catalog.quote_ident(current_schema()))",
 }
 _CALLED: Final = {"sqlite": "file", "postgresql": "database"}
 _TURNS: Final = {"postgresql": "SELECT pg_catalog.pg_advisory_xact_lock(8386110886475163749)"}
@@ -140,7 +141,7 @@ def _image() -> bytes:
     engine = create_engine("sqlite://", poolclass=StaticPool)
     with engine.connect() as connection:
         migrate(connection, "memory")
-        image = driver_of(connection).serialize()  # type: ignore[attr-defined]
+        image: bytes = driver_of(connection).serialize()  # type: ignore[attr-defined]
     engine.dispose()
     return image
 

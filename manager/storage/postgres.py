@@ -9,16 +9,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import psycopg
 from psycopg.pq import TransactionStatus
-from sqlalchemy import create_engine, event
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.pool import NullPool, QueuePool
 
 from core.clock import SystemClock
-from core.errors import LedgerError
 from manager.storage.addresses import label_of
 from manager.storage.faults import CommitFault
-from manager.storage.links import LIMITS, PATIENCE, BoundedLink, connected
 from manager.storage.migration import checked_version, migrate, require_newest
+from manager.storage.server import PostgresServer, link_of, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +23,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
     from sqlalchemy.engine import URL, Connection
 
+    from manager.storage.links import BoundedLink
+
 T = TypeVar("T")
-OLDEST: Final = 13
-"""The oldest release of the server that can be used."""
 _CALL: Final = 10.0
 """Seconds after which a whole transaction is given up."""
 _GLANCE: Final = timedelta(milliseconds=100)
@@ -41,10 +38,6 @@ _END_OLD: Final = (
 _SELF: Final = (
     "SELECT pid, backend_start::text FROM pg_catalog.pg_stat_activity"
     " WHERE pid = pg_catalog.pg_backend_pid()"
-)
-_SERVER: Final = (
-    "SELECT current_setting('server_version_num')::int / 10000,"
-    " current_setting('server_encoding'), current_schema()"
 )
 
 
@@ -71,10 +64,9 @@ class PostgresBackend:
     path = None
 
     def __init__(self, address: URL, pool: dict[str, Any], *, echo: bool) -> None:
-        self._url = address
         self.label = label_of(address)
         self._pool = pool
-        self._echo = echo
+        self._server = PostgresServer(address, self.label, echo=echo)
         self._clock = SystemClock()
         self._readers: Engine | None = None
         self._writers: Engine | None = None
@@ -95,10 +87,10 @@ class PostgresBackend:
         """
         if self._writers is not None:
             return
-        with self._opening() as connection:
+        with self._server.opening() as connection:
             migrate(connection, self.label)
-        self._readers = self._reading()
-        self._writers = self._engine(LIMITS, isolation_level="AUTOCOMMIT", poolclass=NullPool)
+        self._readers = self._server.readers(self._pool)
+        self._writers = self._server.writers()
 
     def open_reading(self) -> bool:
         """Open what exists for reading alone; tell whether there is one.
@@ -106,12 +98,12 @@ class PostgresBackend:
         Raises:
             LedgerError: it cannot serve, or its schema is older than this release reads.
         """
-        with self._opening() as connection:
+        with self._server.opening() as connection:
             version = checked_version(connection, self.label)
         if version is None:
             return False
         require_newest(version, self.label)
-        self._readers = self._reading()
+        self._readers = self._server.readers(self._pool)
         return True
 
     def close(self) -> None:
@@ -144,7 +136,7 @@ class PostgresBackend:
         if self._readers is None:
             raise AssertionError
         with self._readers.connect() as connection:
-            link = _link_of(connection)
+            link = link_of(connection)
             link.until = self._clock.monotonic() + _CALL
             try:
                 yield connection
@@ -157,7 +149,7 @@ class PostgresBackend:
             value = work(writer)
         except (psycopg.Error, SQLAlchemyError) as error:
             broken = self._undo(writer, link)
-            fault = _wrapped(error, broken=broken)
+            fault = wrapped(error, broken=broken)
             if broken:
                 raise _LostError(fault) from error
             raise fault from error
@@ -168,7 +160,7 @@ class PostgresBackend:
             said = link.execute("COMMIT").statusmessage
         except psycopg.Error as error:
             broken = self._undo(writer, link)
-            fault = _wrapped(error, broken=broken)
+            fault = wrapped(error, broken=broken)
             if not broken:
                 raise fault from error
             if not self._is_committed(number, until, fault):
@@ -184,17 +176,17 @@ class PostgresBackend:
         """Begin a transaction; return its number too. A connection that died idle is replaced."""
         if self._writer is not None:
             with suppress(psycopg.Error, SQLAlchemyError):
-                link = _link_of(self._writer)
+                link = link_of(self._writer)
                 link.until = until
                 return self._writer, link, _numbered(link)
             self._drop()
         writer = self._connected(until)
-        link = _link_of(writer)
+        link = link_of(writer)
         try:
             return writer, link, _numbered(link)
         except psycopg.Error as error:
             self._drop()
-            raise _wrapped(error, broken=True) from error
+            raise wrapped(error, broken=True) from error
 
     def _connected(self, until: float) -> Connection:
         """Open the writing connection; end the one of before if the server still keeps it.
@@ -205,14 +197,14 @@ class PostgresBackend:
             raise AssertionError
         writer = self._writers.connect()
         try:
-            link = _link_of(writer)
+            link = link_of(writer)
             link.until = until
             if self._former is not None:
                 link.execute(_END_OLD, self._former)
             self._former = link.execute(_SELF).fetchone()
         except psycopg.Error as error:
             writer.close()
-            raise _wrapped(error, broken=True) from error
+            raise wrapped(error, broken=True) from error
         self._writer = writer
         return writer
 
@@ -221,7 +213,7 @@ class PostgresBackend:
         never = threading.Event()
         while self._clock.monotonic() < until:
             with suppress(psycopg.Error, SQLAlchemyError):
-                link = _link_of(self._writer or self._connected(until))
+                link = link_of(self._writer or self._connected(until))
                 link.until = until
                 row = link.execute(_FATE, [number]).fetchone()
                 if row is not None and row[0] != "in progress":
@@ -235,7 +227,7 @@ class PostgresBackend:
     def _undo(self, writer: Connection, link: BoundedLink) -> bool:
         """End what is left of a transaction; tell whether the connection is gone."""
         with suppress(psycopg.Error, SQLAlchemyError):
-            if link.info.transaction_status not in {TransactionStatus.IDLE}:
+            if link.info.transaction_status != TransactionStatus.IDLE:
                 link.execute("ROLLBACK")
             if writer.in_transaction():  # it takes what joined for its own
                 writer.rollback()
@@ -253,60 +245,6 @@ class PostgresBackend:
             with suppress(psycopg.Error, SQLAlchemyError):
                 writer.close()
 
-    @contextmanager
-    def _opening(self) -> Iterator[Connection]:
-        """Give a patient connection to a server that can be used."""
-        engine = self._engine(PATIENCE, poolclass=NullPool)
-        try:
-            with engine.connect() as connection:
-                _link_of(connection).silence = 65.0
-                release, encoding, schema = connection.exec_driver_sql(_SERVER).one()
-                connection.rollback()
-                self._require(release, encoding, schema)
-                yield connection
-        except psycopg.Error as error:
-            raise _wrapped(error, broken=True) from error
-        finally:
-            engine.dispose()
-
-    def _require(self, release: int, encoding: str, schema: str | None) -> None:
-        if release < OLDEST:
-            text = f"the server is PostgreSQL {release}; {OLDEST} or later is needed"
-            raise LedgerError(self.label, text)
-        if encoding != "UTF8":
-            text = f"its encoding is {encoding}; make the database with ENCODING 'UTF8'"
-            raise LedgerError(self.label, text)
-        if schema is None:
-            text = "its search_path names no schema that exists; make the schema, or name another"
-            raise LedgerError(self.label, text)
-
-    def _reading(self) -> Engine:
-        """Return readers, each asked before its use whether it is still connected."""
-        engine = self._engine(
-            LIMITS,
-            poolclass=QueuePool,
-            pool_pre_ping=True,
-            isolation_level="REPEATABLE READ",
-            **self._pool,
-        )
-        return engine.execution_options(postgresql_readonly=True)
-
-    def _engine(self, limits: dict[str, str], **options: Any) -> Engine:  # noqa: ANN401 - SQLAlchemy's
-        engine = create_engine(self._url, use_native_hstore=False, **options)
-
-        @event.listens_for(engine, "do_connect")
-        def connect(_dialect: Any, _record: object, _words: Any, given: Any) -> BoundedLink:  # noqa: ANN401
-            return connected(given, limits, echo=self._echo)
-
-        return engine
-
-
-def _link_of(connection: Connection) -> BoundedLink:
-    link = connection.connection.driver_connection
-    if not isinstance(link, BoundedLink):
-        raise AssertionError  # every engine here connects by one
-    return link
-
 
 def _numbered(link: BoundedLink) -> str:
     """Begin a transaction and return its number, by which the server can be asked about it."""
@@ -316,12 +254,3 @@ def _numbered(link: BoundedLink) -> str:
     if row is None:
         raise AssertionError
     return str(row[0])
-
-
-def _wrapped(error: Exception, *, broken: bool) -> SQLAlchemyError:
-    """Return *error* of the driver in SQLAlchemy's clothes, as those of its own calls come."""
-    if isinstance(error, DBAPIError):
-        error.connection_invalidated = error.connection_invalidated or broken
-    if isinstance(error, SQLAlchemyError):
-        return error
-    return DBAPIError(None, None, error, connection_invalidated=broken)

@@ -141,7 +141,7 @@ def dialect_of(driver: type) -> Dialect:
     if any(each.__module__.startswith("psycopg") for each in driver.__mro__):
         from sqlalchemy.dialects.postgresql import psycopg  # noqa: PLC0415 - only who uses it pays
 
-        postgres: Dialect = psycopg.dialect(paramstyle="format")
+        postgres: Dialect = psycopg.dialect(paramstyle="format")  # type: ignore[no-untyped-call]
         return postgres
     from sqlalchemy.dialects import sqlite  # noqa: PLC0415 - the same
 

@@ -108,7 +108,9 @@ class Reading:
 
     def is_heard(self, now: datetime) -> bool:
         """Tell whether a container is alive that follows orders."""
-        living = select(nodes.c.id).where(nodes.c.state == "alive", nodes.c.lease_until > lease_time(now))
+        living = select(nodes.c.id).where(
+            nodes.c.state == "alive", nodes.c.lease_until > lease_time(now)
+        )
         with self._database.read() as connection:
             return connection.execute(living.limit(1)).first() is not None
 

@@ -44,9 +44,7 @@ _ADVANCE: Final = (
 ADVANCE: Final = Prepared(_ADVANCE)
 ADVANCE_COUNTING: Final = Prepared(_ADVANCE.returning(_OWN, _BACKFILLS))
 """The same, telling how many open runs the task has, and how many backfills that run."""
-INSERT: Final = Prepared(
-    insert(runs), runs.c.keys(), "ON CONFLICT (task_id, fire_key) DO NOTHING"
-)
+INSERT: Final = Prepared(insert(runs), runs.c.keys(), "ON CONFLICT (task_id, fire_key) DO NOTHING")
 STARTED: Final = Prepared(
     update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
 )

@@ -62,7 +62,12 @@ tasks = Table(
     Index("ix_tasks_revision", "revision"),
 )
 
-Index("ix_tasks_quarantined", tasks.c.id, sqlite_where=tasks.c.quarantined, postgresql_where=tasks.c.quarantined)
+Index(
+    "ix_tasks_quarantined",
+    tasks.c.id,
+    sqlite_where=tasks.c.quarantined,
+    postgresql_where=tasks.c.quarantined,
+)
 
 # The very words of the partial indexes: they are used only for the same words in a query.
 _WAITING = text("state IN ('pending', 'retrying')")

@@ -16,7 +16,6 @@ from tests.engine_tools import HOUR, SECOND, START, lease, node, run_of, task, w
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from core.definition import TaskDefinition
     from core.records import StoredTask
@@ -24,11 +23,10 @@ if TYPE_CHECKING:
 NEXT = START + HOUR
 
 
-@pytest.fixture(params=["memory", "disk"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlLedger]:
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[SqlLedger]:
     """Give an open ledger that knows no task."""
-    url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db"
-    built = SqlLedger(Database(url, synchronous="normal"))
+    built = SqlLedger(Database(ledger_url, synchronous="normal"))
     built.open()
     yield built
     built.close()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from core.errors import LedgerError
-from manager.storage import Database, SqlLedger, database
+from manager.storage import Database, SqlLedger, sqlite
 from tests.engine_tools import HOUR, START, due, firing, run_of, task
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ NOBODY = 65_534
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for locks a tenth of a second only."""
-    monkeypatch.setattr(database, "_BUSY_MS", 100)
+    monkeypatch.setattr(sqlite, "_BUSY_MS", 100)
 
 
 def ledger_at(path: Path) -> SqlLedger:
@@ -133,7 +133,8 @@ def test_a_missing_folder_is_not_made(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("postgresql://u:secret@h/d", "only SQLite is supported"),
+        ("mysql://u:secret@h/d", "mysql is not supported; use sqlite:"),
+        ("postgresql+psycopg2://u:secret@h/d", "is not supported; write postgresql://"),
         ("no url", "is no URL"),
         ("sqlite:///x.db?mode=ro", "options in the URL are not supported"),
     ],
