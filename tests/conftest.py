@@ -83,6 +83,15 @@ def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db"
 
 
+@pytest.fixture(params=["memory", "postgres"])
+def shared_url(request: pytest.FixtureRequest) -> str:
+    """Give the URL of an empty ledger, of each kind of database; SQLite's in memory."""
+    if request.param == "postgres":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return "sqlite://"
+
+
 @pytest.fixture
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_process: None

@@ -303,16 +303,17 @@ class FaultyLedger(SqlLedger):
 
 
 class Lab:
-    """An engine on a ledger in memory, with time and calls in the test's hands.
+    """An engine on a ledger, with time and calls in the test's hands.
 
     Args:
+        url: The ledger's database.
         settings: Figures of the engine.
     """
 
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - columns
+    def __init__(self, url: str = "sqlite://", **settings: Any) -> None:  # noqa: ANN401 - columns
         self.clock = ManualClock()
         self.clock.waited = self._turn
-        self.ledger = FaultyLedger(Database("sqlite://"))
+        self.ledger = FaultyLedger(Database(url))
         self.ledger.open()
         self.registry = Registry(1_000)
         self.ears = Ears()

@@ -5,21 +5,23 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from core.records import Claim, Ending, Firing
+from core.records import Claim, Ending
 from core.run import Reason, RunState
 from manager.engine.recovery import unstarted
+from manager.engine.turn import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
     from datetime import datetime
 
-    from core.crashing import Buried, Quarantined
+    from core.crashing import Buried
     from core.ports import Executor, Ledger, LedgerTransaction
+    from core.records import Firing
     from core.registry import Registry
     from core.run import Run
     from manager.engine.book import Book, LiveTask
@@ -29,28 +31,6 @@ if TYPE_CHECKING:
     from manager.engine.tenure import Tenure
 
 _SOON: Final = timedelta(milliseconds=50)
-
-
-@dataclass(slots=True)
-class _Turn:
-    """What one transaction writes, and what came of it."""
-
-    now: datetime
-    endings: list[Ending]
-    due: list[LiveTask]
-    firings: list[Firing]
-    slots: dict[str, int]
-    lanes: set[str]
-    unstarted: list[Run]
-    buried: bool = False
-    held: list[Run | None] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
-    fired: tuple[Run, ...] = ()
-    beaten: frozenset[str] = frozenset()
-    claimed: list[Run] = field(default_factory=list)
-    drained: set[str] = field(default_factory=set)
-    blocked: set[str] = field(default_factory=set)
-    contended: set[str] = field(default_factory=set)
 
 
 class Cycle:
@@ -160,12 +140,12 @@ class Cycle:
             for run in reversed(begun):
                 calls.callback(self._begin, run)
 
-    def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> _Turn:
+    def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> Turn:
         if self._alarm is not None and self._alarm <= now:
             self._alarm = None
             self._backlog |= set(self._executors)
         if not accepting:
-            return _Turn(now, endings, [], [], {}, set(), list(self._unstarted))
+            return Turn(now, endings, [], [], {}, set(), list(self._unstarted))
         if endings:  # what waited for an earlier run of its task may start
             self._backlog |= self._blocked
             self._blocked = set()
@@ -179,7 +159,7 @@ class Cycle:
         self._backlog -= lanes
         if self._foreign:
             self._foreign = {each for each in self._foreign if self._book.get(each) is None}
-        return _Turn(now, endings, due, firings, slots, lanes, list(self._unstarted))
+        return Turn(now, endings, due, firings, slots, lanes, list(self._unstarted))
 
     def _plan(self, due: list[LiveTask], now: datetime, slots: dict[str, int]) -> list[Firing]:
         """Return what becomes of *due*; where others wait for a place, they go first."""
@@ -190,10 +170,9 @@ class Cycle:
             self._put_back(due)
             raise
 
-    def _write(self, turn: _Turn, tx: LedgerTransaction) -> None:
+    def _write(self, turn: Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""
-        ended = {run.task_id for run in (*(each.run for each in turn.endings), *turn.unstarted)}
-        tx.hold(ended | {firing.task_id for firing in turn.firings})
+        tx.hold(turn.concerned)
         turn.held = tx.end(turn.endings) if turn.endings else []
         turn.quarantined = tx.quarantined
         if turn.unstarted:
@@ -216,7 +195,7 @@ class Cycle:
                 if self._asked > len(claimed):
                     turn.blocked.add(lane)
 
-    def _wish(self, lane: str, limit: int, turn: _Turn) -> Claim:
+    def _wish(self, lane: str, limit: int, turn: Turn) -> Claim:
         return Claim(
             lane=lane,
             limit=limit,
@@ -248,7 +227,7 @@ class Cycle:
         for task in due:
             self._book.retime(task)
 
-    def _settle(self, turn: _Turn) -> None:
+    def _settle(self, turn: Turn) -> None:
         for run in turn.held:
             if run is not None and not run.state.is_final:
                 self.expect(run.lane, run.not_before)

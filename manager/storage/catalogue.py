@@ -78,7 +78,7 @@ class Catalogue:
             node: Who can run them.
             now: Anchor and cursor of those that are new, cursor of those whose schedule changed.
         """
-        self._locks.revise()
+        self._locks.register()
         if len(rows) <= 1:
             self._locks.hold([row["id"] for row in rows])
             known = self.stored([row["id"] for row in rows])
@@ -135,6 +135,7 @@ class Catalogue:
         return dict(old) | new | standing
 
     def _next_revision(self) -> int:
+        self._locks.revise()
         number: int = self._connection.execute(select(_NEXT_REVISION)).scalar_one()
         return number
 
@@ -142,6 +143,7 @@ class Catalogue:
         self, task_id: str, columns: Mapping[str, Any], overrides: Mapping[str, Any], now: datetime
     ) -> None:
         """Put *columns* into effect and remember them as *overrides*; nodes hear of it."""
+        self._locks.hold([task_id])
         self._locks.revise()
         values = dict(columns) | {"overrides": dict(overrides), "revision": _NEXT_REVISION}
         if any(name in columns for name in SCHEDULE):
@@ -152,6 +154,7 @@ class Catalogue:
 
     def pause(self, task_id: str, *, paused: bool) -> None:
         """Set the pause of a task; nodes hear of it. One that goes on leaves its quarantine too."""
+        self._locks.hold([task_id])
         self._locks.revise()
         change = update(tasks).where(tasks.c.id == task_id)
         free = {} if paused else {"quarantined": False, "crashes": 0}
@@ -159,6 +162,7 @@ class Catalogue:
 
     def remove(self, task_id: str, now: datetime) -> None:
         """Take a task out; its history stays, its open runs are cancelled, nodes hear of it."""
+        self._locks.hold([task_id])
         self._locks.revise()
         change = update(tasks).where(tasks.c.id == task_id)
         self._connection.execute(
@@ -182,7 +186,7 @@ class Catalogue:
 
     def note_plugins(self, records: Sequence[Mapping[str, Any]]) -> None:
         """Replace what is kept of plugins by *records*, one a plugin."""
-        self._locks.revise()
+        self._locks.register()
         self._connection.execute(plugins.delete())
         if records:
             self._connection.execute(insert(plugins), list(records))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, func, null, or_, select, update
 
 from core.crashing import CRASH_LIMIT, Quarantined, began, condemned
+from manager.storage.locks import locks_of
 from manager.storage.prepared import Prepared
 from manager.storage.tables import IS_RUNNING, runs, tasks
 
@@ -65,6 +66,7 @@ def judged(
         crashes = connection.execute(_COUNT, values).scalar_one_or_none()
         if crashes is None or crashes < CRASH_LIMIT:
             continue
+        locks_of(connection).revise()
         if connection.execute(_QUARANTINE, {"task": task_id}).rowcount == 0:
             continue
         ended = condemned(together, crashes)

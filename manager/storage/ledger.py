@@ -226,7 +226,7 @@ class SqlLedger:
         """Store a document under its ``name``, in the place of the one that was there."""
 
         def work(connection: Connection) -> None:
-            locks_of(connection).revise()
+            locks_of(connection).register()
             connection.execute(delete(documents).where(documents.c.name == values["name"]))
             connection.execute(insert(documents), dict(values))
 

@@ -3,8 +3,12 @@
 On SQLite every transaction is alone from its first statement on, and nothing is to be locked. On
 PostgreSQL transactions of several nodes overlap; each sees what others committed before its
 current statement. So a transaction that counts runs and then acts on the count first locks the
-rows of the tasks concerned, and counts afterwards. Whoever waits does so in the order of ids, and
-before it holds anything later in that order, so that no two wait for each other.
+rows of the tasks concerned, and counts afterwards.
+
+The order in which locks are waited for is the same everywhere, so that no two wait for each other:
+``register``, tasks in the order of their ids, ``revise``, and only then rows of nodes and runs.
+Where work of several callers shares a transaction it may break that order; PostgreSQL then ends
+one of those who wait for each other after a second, and its work is done again.
 """
 
 from __future__ import annotations
@@ -23,8 +27,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+REGISTERING: Final = 0x7461736B72656731
+"""The advisory lock of whoever makes rows that others may make too: ``taskreg1`` in ASCII."""
 REVISING: Final = 0x7461736B72657631
-"""The advisory lock of whoever makes revision numbers: ``taskrev1`` in ASCII."""
+"""The advisory lock of whoever makes revision numbers: ``taskrev1``."""
 
 _THESE: Final = (
     select(tasks.c.id)
@@ -32,13 +38,19 @@ _THESE: Final = (
     .order_by(tasks.c.id)
 )
 _HOLD: Final = Prepared(_THESE.with_for_update(key_share=True))
-_TRY: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True))
+_TRY: Final = Prepared(
+    _THESE.where(tasks.c.quarantined.is_(False)).with_for_update(key_share=True, skip_locked=True)
+)
 _KNOWN: Final = Prepared(_THESE)
 _ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True))
 
 
 class Locks(Protocol):
     """Locks that one transaction holds until its end."""
+
+    def register(self) -> None:
+        """Wait until nobody else makes rows that two nodes may make at once."""
+        ...
 
     def hold(self, task_ids: Collection[str]) -> None:
         """Wait until nobody else decides about these tasks."""
@@ -49,7 +61,7 @@ class Locks(Protocol):
         ...
 
     def taken(self, task_ids: Collection[str]) -> set[str]:
-        """Lock those of the tasks that nobody holds; return the others."""
+        """Lock those of the tasks that nobody holds or has quarantined; return the others."""
         ...
 
     def revise(self) -> None:
@@ -62,6 +74,9 @@ class Locks(Protocol):
 
 class _Alone:
     """The transaction is the only writer: SQLite."""
+
+    def register(self) -> None:
+        """Hold everything anyway."""
 
     def hold(self, task_ids: Collection[str]) -> None:
         """Hold everything anyway."""
@@ -85,6 +100,10 @@ class _Rows:
         self._connection = connection
         self._driver = driver_of(connection)
         self._held: set[str] = set()
+
+    def register(self) -> None:
+        """Take the lock that all take who make such rows."""
+        self._connection.execute(select(func.pg_advisory_xact_lock(REGISTERING)))
 
     def hold(self, task_ids: Collection[str]) -> None:
         """Lock the rows in the order of their ids."""

@@ -10,10 +10,11 @@ from sqlalchemy import insert, select, update
 
 from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
-from manager.storage.crashes import WITHHELD, judged
+from manager.storage.claiming import Claiming
+from manager.storage.crashes import judged
 from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
-from manager.storage.rows import attempt_row, run_of, run_row
+from manager.storage.rows import attempt_row, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import (
     ADVANCE,
@@ -24,15 +25,10 @@ from manager.storage.statements import (
     END,
     FIRED,
     INSERT,
-    NEXT,
-    NEXT_BUT,
     RELEASE,
-    RUNNING_OF,
-    START,
     STARTED,
 )
 from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
-from manager.storage.types import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -98,30 +94,7 @@ class SqlTransaction:
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
-        claimed: list[Run] = []
-        blocked = {*wish.foreign, *(row[0] for row in WITHHELD.run(self._driver, {}))}
-        while len(claimed) < wish.limit:
-            waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
-            if not waiting:
-                break
-            wanted = {task_id for _, task_id in waiting}
-            if elsewhere := self._locks.taken(wanted):
-                blocked |= elsewhere
-                wish.contended()
-            running = self._running(sorted(wanted - elsewhere))
-            for run_id, task_id in waiting:
-                if task_id in elsewhere:
-                    continue
-                limit = wish.limit_of(task_id)
-                if limit is not None and running[task_id] >= limit:
-                    blocked.add(task_id)
-                    continue
-                running[task_id] += 1
-                claimed += self._started(run_id, wish)
-        if claimed:
-            started = [{"task": run.task_id, "at": run.started_at} for run in claimed]
-            STARTED.run_each(self._driver, started)
-        return claimed
+        return Claiming(self._connection, self._locks).claim(wish)
 
     def end(self, endings: Sequence[Ending]) -> list[Run | None]:
         """Write outcomes under their tokens; return the runs whose token still held."""
@@ -231,11 +204,6 @@ class SqlTransaction:
             there.update(self._connection.execute(query).scalars())
         return [row for row in rows if row.id in there]
 
-    def _running(self, task_ids: Sequence[str]) -> Counter[str]:
-        """Return how many runs of each task are running."""
-        rows = RUNNING_OF.run(self._driver, {"names": to_text(task_ids)})
-        return Counter(dict(rows))
-
     def _replace(self, won: Sequence[Firing]) -> None:
         """Ask the open runs of tasks that are to be replaced to make room."""
         ids = [each.task_id for each in won if each.replace and each.wants_to_run]
@@ -255,18 +223,6 @@ class SqlTransaction:
                     finished_at=won[0].cursor,
                 )
             )
-
-    def _waiting(self, wish: Claim, blocked: set[str], limit: int) -> list[tuple[str, str]]:
-        values = {"lane": wish.lane, "now": wish.now, "most": limit}
-        if blocked:
-            values["names"] = to_text(sorted(blocked))
-        rows = (NEXT_BUT if blocked else NEXT).run(self._driver, values)
-        return [(row[0], row[1]) for row in rows]
-
-    def _started(self, run_id: str, wish: Claim) -> list[Run]:
-        values = {"run": run_id, "owner": wish.node, "at": wish.now}
-        row = self._connection.execute(START, values).mappings().one_or_none()
-        return [] if row is None else [run_of(row)]
 
     def _ended(self, ending: Ending) -> Run | None:
         run = ending.run

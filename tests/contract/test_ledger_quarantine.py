@@ -15,18 +15,16 @@ from tests.engine_tools import HOUR, SECOND, START, due, firing, run_of, task, w
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from core.crashing import Buried
 
 NEXT = START + HOUR
 
 
-@pytest.fixture(params=["memory", "disk"])
-def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlLedger]:
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[SqlLedger]:
     """Give an open ledger that knows the tasks ``a`` and ``b``, and ``once``."""
-    url = "sqlite://" if request.param == "memory" else f"sqlite:///{tmp_path}/ledger.db"
-    built = SqlLedger(Database(url, synchronous="normal"))
+    built = SqlLedger(Database(ledger_url, synchronous="normal"))
     built.open()
     once = task("once", delivery=Delivery.AT_MOST_ONCE)
     built.bind([(each, NEXT) for each in (task("a"), task("b"), once)], "here", START)

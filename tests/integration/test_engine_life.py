@@ -56,9 +56,9 @@ def raises() -> None:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    """Give a lab with a ledger in memory."""
-    built = Lab()
+def lab(shared_url: str) -> Iterator[Lab]:
+    """Give a lab with a ledger in memory or on PostgreSQL."""
+    built = Lab(shared_url)
     yield built
     built.close()
 

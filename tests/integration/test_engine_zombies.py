@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def lab() -> Iterator[Lab]:
-    """Give a lab with a ledger in memory."""
-    built = Lab()
+def lab(shared_url: str) -> Iterator[Lab]:
+    """Give a lab with a ledger in memory or on PostgreSQL."""
+    built = Lab(shared_url)
     yield built
     built.close()
 

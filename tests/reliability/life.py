@@ -142,9 +142,8 @@ def _write_through(tasks: TaskManager) -> None:
     pages = os.environ.get(CHECKPOINTS)
     if pages:
         assert tasks._session is not None
-        writer = tasks._session.ledger._database._writer
-        assert writer is not None
-        driver: Any = writer.connection.driver_connection
+        backend: Any = tasks._session.ledger._database.backend
+        driver = backend._writer.connection.driver_connection
         driver.execute(f"PRAGMA wal_autocheckpoint={int(pages)}")
 
 
