@@ -114,6 +114,10 @@ FilePath = Annotated[
     StringConstraints(pattern=r"^[^\x00]+$"),
     Expected("a path, relative to the folder of config.json or absolute"),
 ]
+OptionalFilePath = Annotated[
+    Annotated[str, Strict(), StringConstraints(pattern=r"^[^\x00]+$")] | None,
+    Expected("a path, relative to the folder of config.json or absolute, or null"),
+]
 LogLevel = Annotated[
     str,
     Strict(),

@@ -19,6 +19,7 @@ from configurations.fields import (
     Expected,
     FilePath,
     Flag,
+    OptionalFilePath,
     OptionalLogLevel,
     OptionalWebUrl,
     Seconds,
@@ -116,6 +117,12 @@ class ManagerConfig(BaseConfig):
     task_workers: Whole = Field(4, ge=1, le=1000, description="Threads that submitted tasks share.")
     task_queue_size: Whole = Field(
         1000, ge=1, le=10_000_000, description="Submitted tasks that may wait for a thread."
+    )
+    spool_directory: OptionalFilePath = Field(
+        None,
+        description=(
+            "Folder for outcomes that the database does not take; beside the database where null."
+        ),
     )
     shutdown_grace: SecondsOrNone = Field(
         30, le=DAY_SECONDS, description="Seconds that running tasks get to end at shutdown."

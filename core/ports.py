@@ -66,8 +66,13 @@ class LedgerTransaction(Protocol):
     def end(self, endings: Sequence[Ending]) -> list[Run | None]:
         """Write outcomes; return each run as it now stands, ``None`` where its token is gone.
 
-        One whose reason is ``crash`` is released, and counts against its task.
+        One that was written before, by a commit whose answer was lost, stands. One whose reason
+        is ``crash`` is released, and counts against its task.
         """
+        ...
+
+    def owned(self, node: str) -> list[Run]:
+        """Return the runs that are running under *node*."""
         ...
 
     def release(self, runs: Sequence[Run], now: datetime) -> list[Run | None]:
@@ -156,6 +161,10 @@ class Ledger(Protocol):
 
         Work of several threads may share a commit. *work* may be called again if a commit that
         it shared failed, so it changes nothing but the transaction.
+
+        Raises:
+            UnknownOutcomeError: the answer to the commit was lost; see what the ledger says.
+            LedgerError: nothing of *work* was written.
         """
         ...
 

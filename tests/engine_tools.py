@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from core.clock import SystemClock
 from core.definition import TaskDefinition
-from core.errors import LedgerError
+from core.errors import LedgerError, LedgerUnavailableError
 from core.policy import Overlap, OverlapPolicy, RetryPolicy
 from core.records import Call, Claim, Firing, Lease, Node, Outcome, PoolFigures
 from core.registry import Registry
@@ -104,6 +104,14 @@ def wish(limit: int = 10, **more: Any) -> Claim:  # noqa: ANN401 - columns
     return Claim(
         limit=limit, **known | {"limit_of": lambda _task_id: None, "contended": nothing} | more
     )
+
+
+def served(call: Callable[[], T]) -> T | None:
+    """Return what *call* returns, or ``None`` while the database is away."""
+    try:
+        return call()
+    except LedgerUnavailableError:
+        return None
 
 
 class ManualClock(SystemClock):

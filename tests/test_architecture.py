@@ -26,7 +26,7 @@ PRESCRIBED = {
     "Ledger": {"open", "close", "join", "beat", "leave", "suspects", "bury"},
     "SqlLedger": {
         "open", "close", "join", "beat", "leave", "suspects", "bury", "bind", "stored",
-        "changed_since", "to_cancel", "waiting", "transact",
+        "changed_since", "to_cancel", "waiting", "transact", "tokens",
     },
     # the port that hears of runs has one verb for each thing that can be heard
     "PluginHost": {"started", "retrying", "finished", "dropped", "quarantined"},
@@ -43,8 +43,10 @@ BROAD_EXCEPT = {
     "manager/plugins/loading.py",
     # a plugin's trigger
     "manager/scheduling/plugged.py",
+    # it is raised again, where the call was asked for
+    "manager/storage/limits.py",
     # the top of the engine's thread
-    "manager/engine/engine.py",
+    "manager/engine/serving.py",
     # register_tasks goes on after a task that does not register, as documented
     "backgroundtask/taskplugins.py",
 }  # fmt: skip

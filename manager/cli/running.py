@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from queue import SimpleQueue
+from contextlib import suppress
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -13,39 +13,31 @@ from core.clock import SystemClock
 from core.hookspecs import hookimpl
 from manager.cli.options import AsJson, ConfigPath, settings
 from manager.cli.output import clean, counted, moment, print_json, print_table, trigger_text
+from manager.cli.signals import Signals
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from manager.task.inspection import Inspection
     from manager.task.taskmanager import TaskManager
 
 
 def run(*, config: ConfigPath = None) -> None:
-    """Run the container until Ctrl-C or SIGTERM; a second one hastens the end."""
+    """Run the container until Ctrl-C or SIGTERM; a second hastens the end, a third forces it."""
     from manager.container import Manager  # noqa: PLC0415 - other verbs start without the engine
     from manager.task.assembly import own_logging  # noqa: PLC0415 - the same
 
     chosen = settings(config)
     own_logging(chosen, force=True)
     manager = Manager(chosen)
-    asked: SimpleQueue[int] = SimpleQueue()  # an Event's lock is not for signal handlers
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        if not asked.empty() or stopping:
-            manager.task_manager.hurry()
-        asked.put(number)
-
-    stopping: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, end)
+    grace = timedelta(seconds=chosen.manager.shutdown_grace)
+    signals = Signals(grace, manager.task_manager.hurry)
     manager.add_plugin(_Greeting(chosen.timezone), "command line")
     manager.start()
     try:
-        stopping.append(asked.get())
-        typer.echo("stopping: running tasks may finish; Ctrl-C again hastens it", err=True)
+        signals.wait()
+        with suppress(OSError):  # the terminal may be gone
+            typer.echo("stopping: running tasks may finish; Ctrl-C again hastens it", err=True)
     finally:
-        manager.shutdown()
+        manager.shutdown(0 if signals.are_hasty else None)
 
 
 def check(*, config: ConfigPath = None, json: AsJson = False) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loggers import get_logger
+from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -95,7 +96,7 @@ class Binding:
                     firings[definition.id] = firing
         upcoming = {task.id: task.next_run for task in tasks}
         if firings:
-            fired = self._ledger.transact(lambda tx: tx.fire(list(firings.values())))
+            fired = settled(self._ledger, lambda tx: tx.fire(list(firings.values())))
             self._cycle.recall(fired.beaten)
             self._reporter.dropped(fired.runs)
         with self._lock:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.records import Claim, Ending
 from core.run import Reason, RunState
+from manager.engine.doubts import Doubts
 from manager.engine.recovery import unstarted
 from manager.engine.turn import Turn
 
@@ -67,6 +67,21 @@ class Cycle:
         self._foreign: set[str] = set()
         self._beaten: set[str] = set()
         self._alarm: datetime | None = None
+        self.doubts = Doubts(execution, self._names_unsaved, node_id)
+
+    @property
+    def unsaved(self) -> list[Ending]:
+        """What ended and is not in the ledger yet."""
+        return list(self._unsaved)
+
+    @property
+    def unstarted(self) -> list[Run]:
+        """What was claimed and not called in time, to be given back."""
+        return list(self._unstarted)
+
+    def _names_unsaved(self) -> set[tuple[str, int]]:
+        ended = {(each.run.id, each.token) for each in self._unsaved}
+        return ended | {(run.id, run.token) for run in self._unstarted}
 
     @property
     def alarm(self) -> datetime | None:
@@ -109,25 +124,26 @@ class Cycle:
         endings = self.collect(now)
         with self.lock:
             turn = self._gather(now, endings, accepting=accepting and self._tenure.holds)
-        if not (turn.endings or turn.firings or turn.lanes or turn.unstarted):
+        if turn.is_empty:
             return
         try:
             self._ledger.transact(lambda tx: self._write(turn, tx))
-        except BaseException:
+        except BaseException as error:
+            self.doubts.raised(error)
             with self.lock:
                 self._backlog |= turn.lanes
                 self._put_back(turn.due)
             raise
         self._unsaved = []
+        self.doubts.open &= turn.buried or not turn.doubtful
         del self._unstarted[: len(turn.unstarted)]
         with self.lock:
             self._settle(turn)
         for firing in () if turn.buried else turn.firings:
             if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
                 self._execution.make_room(firing.task_id)
-        begun = [run for run in (*turn.fired, *turn.claimed) if run.state is RunState.RUNNING]
-        if begun:
-            self._call(begun)
+        if turn.begun:
+            self._call(turn.begun)
         self._reporter.ended(turn.endings, turn.held)
         self._reporter.quarantined(turn.quarantined)
         self._reporter.dropped(turn.fired)
@@ -159,13 +175,14 @@ class Cycle:
         self._backlog -= lanes
         if self._foreign:
             self._foreign = {each for each in self._foreign if self._book.get(each) is None}
-        return Turn(now, endings, due, firings, slots, lanes, list(self._unstarted))
+        given, doubtful = list(self._unstarted), self.doubts.open
+        return Turn(now, endings, due, firings, slots, lanes, given, doubtful=doubtful)
 
     def _plan(self, due: list[LiveTask], now: datetime, slots: dict[str, int]) -> list[Firing]:
         """Return what becomes of *due*; where others wait for a place, they go first."""
         direct = {lane: 0 if lane in self._backlog else free for lane, free in slots.items()}
         try:
-            return self._planner.plan(due, now, direct, self._leaked())
+            return self._planner.plan(due, now, direct, self._execution.leaked())
         except BaseException:
             self._put_back(due)
             raise
@@ -177,17 +194,16 @@ class Cycle:
         turn.quarantined = tx.quarantined
         if turn.unstarted:
             tx.release(turn.unstarted, turn.now)
-        starts = bool(turn.firings or turn.lanes)
-        turn.buried = starts and not tx.is_alive(self._node_id)
+        turn.buried = turn.starts and not tx.is_alive(self._node_id)
         if turn.buried:
             return
+        turn.found = self.doubts.unknown(tx) if turn.doubtful else []
         fired = tx.fire(turn.firings) if turn.firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
         turn.claimed, turn.drained, turn.blocked, turn.contended = [], set(), set(), set()
         for lane in sorted(turn.lanes):
-            begun = sum(run.lane == lane and run.state is RunState.RUNNING for run in turn.fired)
-            wanted, self._asked = turn.slots[lane] - begun, 0
+            wanted, self._asked = turn.slots[lane] - turn.begun_in(lane), 0
             claimed = tx.claim(self._wish(lane, wanted, turn)) if wanted > 0 else []
             turn.claimed += claimed
             if len(claimed) < wanted:
@@ -214,14 +230,7 @@ class Cycle:
             self._foreign.add(task_id)
             return 0
         limit = task.definition.overlap.limit
-        return None if limit is None else limit - self._leaked()[task_id]
-
-    def _leaked(self) -> Counter[str]:
-        found: Counter[str] = Counter()
-        for executor in self._executors.values():
-            for task_id in executor.figures().leaked:
-                found[task_id] += 1
-        return found
+        return None if limit is None else limit - self._execution.leaked()[task_id]
 
     def _put_back(self, due: list[LiveTask]) -> None:
         for task in due:

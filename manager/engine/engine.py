@@ -5,22 +5,24 @@ from __future__ import annotations
 import threading
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from core.errors import LedgerError, StateError
-from core.run import Cause, Reason, RunIds
-from loggers import get_logger
+from core.errors import StateError
+from core.run import Cause, RunIds
 from manager.engine.binding import Binding
 from manager.engine.book import Book
 from manager.engine.cycle import Cycle
 from manager.engine.execution import Execution
 from manager.engine.node import this_node
 from manager.engine.planner import Planner
-from manager.engine.recovery import given_back
 from manager.engine.reporter import Reporter
+from manager.engine.serving import Serving
+from manager.engine.spooling import Spooling
 from manager.engine.steps import ClockSteps
+from manager.engine.stopping import OVERTIME, Stopping
 from manager.engine.tenure import Tenure
 from manager.engine.upkeep import Upkeep
+from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
     import random
@@ -28,15 +30,12 @@ if TYPE_CHECKING:
 
     from core.clock import Clock
     from core.definition import TaskDefinition
-    from core.ports import Executor, Ledger, LedgerTransaction, Lifecycle, Timetable, TriggerFactory
+    from core.ports import Executor, Ledger, Lifecycle, Timetable, TriggerFactory
     from core.records import Node, PoolFigures, StoredTask
     from core.registry import Registry
     from core.run import Run
     from manager.engine.settings import EngineSettings
-
-_log = get_logger("taskrack")
-_UNWIND: Final = timedelta(seconds=2)
-_GLANCE: Final = timedelta(milliseconds=20)
+    from manager.storage.spool import SpoolPlace
 
 
 class EngineState(StrEnum):
@@ -69,12 +68,12 @@ class Engine:
         lifecycle: Lifecycle,
         manager: object,
         node: Node | None = None,
+        spool: SpoolPlace | None = None,
         draw: random.Random | None = None,
         threaded: bool = True,
     ) -> None:
         self.node = this_node(timed=settings.timed) if node is None else node
         self.state = EngineState.NEW
-        self.trouble: str | None = None
         self._ids = RunIds()
         self._ledger = ledger
         self._timetable = timetable
@@ -101,12 +100,34 @@ class Engine:
         )
         parts = (self._book, self._planner, self._cycle, self._reporter)
         self._binding = Binding(ledger, registry, *parts, clock, self.node.id)
-        known = (self._cycle, self._execution, self._tenure, self._binding.refresh)
-        self._upkeep = Upkeep(ledger, settings, *known)
-        self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)
         self._turning, self._last_turn = threading.RLock(), clock.monotonic()
-        self._threaded, self._in_haste = threaded, False
-        self._thread: threading.Thread | None = None
+        self._threaded, self._turn_of_state = threaded, threading.Lock()
+        self._complete(spool)
+
+    def _complete(self, spool: SpoolPlace | None) -> None:
+        """Make what stands on the other parts."""
+        ledger, clock, settings = self._ledger, self._clock, self._settings
+        self._spooling = Spooling(ledger, self.node, spool)
+        work, refresh = (self._cycle, self._execution), self._binding.refresh
+        self._upkeep = Upkeep(ledger, settings, *work, self._tenure, refresh, self._spooling)
+        self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)
+        told = (self._reporter, self._spooling)
+        self._stopping = Stopping(
+            ledger, self.node.id, *work, self._timetable, *told, self._turning, clock
+        )
+        self._serving = Serving(
+            self.step, self.rest, self._goes_on, self._doubt, self._wakeup, clock, settings
+        )
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the engine itself or with its ledger, in one line."""
+        return self._serving.trouble or self._spooling.trouble
+
+    @property
+    def spooled(self) -> int:
+        """How many outcomes are on disk because the ledger does not take them."""
+        return self._spooling.count
 
     def start(
         self, definitions: Sequence[TaskDefinition], ready: Callable[[], None] | None = None
@@ -137,8 +158,7 @@ class Engine:
         self._timetable.start(lambda _schedule: self._wakeup.set())
         self.state = EngineState.RUNNING
         if self._threaded:
-            self._thread = threading.Thread(target=self._serve, name="taskrack-engine", daemon=True)
-            self._thread.start()
+            self._serving.start()
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""
@@ -160,7 +180,7 @@ class Engine:
         task = self._book.get(task_id)
         definition = self._registry.require(task_id) if task is None else task.definition
         run = self._planner.new_run(definition, now, cause, now)
-        self._ledger.transact(lambda tx: tx.insert(run))
+        settled(self._ledger, lambda tx: tx.insert(run))
         self._cycle.expect(run.lane)
         self._wakeup.set()
         return run
@@ -183,31 +203,32 @@ class Engine:
     def stop(self, grace: timedelta | None = None) -> None:
         """Take on nothing more, wait for what runs, give back what is left, leave the ledger.
 
+        It ends within the grace and five seconds, whatever is stuck. Called again meanwhile, it
+        waits for that end; a shorter grace then counts.
+
         Args:
             grace: How long running tasks may take; the settings' own time where ``None``.
         """
-        if self.state is not EngineState.RUNNING:
+        grace = self._settings.grace if grace is None else grace
+        with self._turn_of_state:
+            first = self.state is EngineState.RUNNING
+            if first:
+                self.state = EngineState.DRAINING
+        if not first:
+            if self.state is EngineState.DRAINING:
+                self._stopping.ended.wait(grace.total_seconds())
+                self.hurry()
+                self._stopping.ended.wait(OVERTIME.total_seconds())
             return
-        self.state = EngineState.DRAINING
-        self._timetable.stop()
-        if self._turning.acquire(timeout=_UNWIND.total_seconds()):  # what it starts now is seen
-            self._turning.release()
-        for live in self._execution.live():
-            live.context.ask_to_stop()
-        self._wait_until_idle(self._settings.grace if grace is None else grace)
-        for live in self._execution.live():
-            self._execution.ask_to_end(live, Reason.INTERRUPTED)
-        self._in_haste = False
-        self._wait_until_idle(_UNWIND)
+        end = self._stopping.drain(grace, self._wakeup.set)
         self.state = EngineState.STOPPED
-        self._wakeup.set()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(_UNWIND.total_seconds())
-        self._leave()
+        self._serving.end(self._stopping.time_to_join(end))
+        self._stopping.leave(end, threaded=self._threaded)
+        self._stopping.ended.set()
 
     def hurry(self) -> None:
         """Let a stop that is under way wait no longer for running tasks; safe in a signal."""
-        self._in_haste = True
+        self._stopping.hurry()
 
     def step(self) -> None:
         """Do everything that is to be done now.
@@ -218,17 +239,23 @@ class Engine:
         self._wakeup.clear()
         with self._turning:
             now, self._last_turn = self._clock.now(), self._clock.monotonic()
-            self._steps.look(now, self._last_turn)
-            self._cycle.collect(now)
-            self._upkeep.run(now, self._last_turn)
-            self._cycle.turn(now, accepting=self.state is EngineState.RUNNING)
+            self._cycle.collect(now)  # before anything that the ledger may refuse
+            try:
+                self._steps.look(now, self._last_turn)
+                self._upkeep.run(now, self._last_turn)
+                self._cycle.turn(now, accepting=self.state is EngineState.RUNNING)
+            except BaseException:
+                self._spooling.keep(self._cycle.unsaved)
+                raise
+            if not self._cycle.unsaved:
+                self._spooling.written()
 
     def rest(self) -> timedelta | None:
         """Return how long nothing is to be done as far as is known here; ``None`` if for ever.
 
         What others write to the ledger is found by the sweep, which is not counted.
         """
-        if self._wakeup.is_set():
+        if self._wakeup.is_set() or self._cycle.doubts.open:
             return timedelta(0)
         rest: timedelta | None = None
         if self.state is EngineState.RUNNING:  # else what is due stays due
@@ -242,53 +269,9 @@ class Engine:
             rest = left if rest is None else min(rest, left)
         return rest
 
-    def _serve(self) -> None:
-        while self.state is not EngineState.STOPPED:
-            rest, pause = self.rest(), self._settings.sweep
-            pause = pause if rest is None else min(pause, rest)
-            if pause > timedelta(0):
-                self._clock.wait(self._wakeup, pause)
-            try:
-                self.step()
-            except LedgerError as error:
-                self._suffer(str(error))
-            except BaseException as error:  # noqa: BLE001 - the top of the engine's thread: it never ends
-                _log.exception("the engine stumbled and goes on: %s", error)
-                self._suffer(str(error))
-            else:
-                if self.trouble is not None:
-                    _log.info("the ledger takes writes again")
-                self.trouble = None
+    def _goes_on(self) -> bool:
+        return self.state is not EngineState.STOPPED
 
-    def _suffer(self, trouble: str) -> None:
-        if self.trouble is None:
-            _log.error("no run starts, outcomes wait: %s", trouble)
-        self.trouble = trouble
-        self._clock.wait(threading.Event(), self._settings.backoff)
-
-    def _wait_until_idle(self, limit: timedelta) -> None:
-        end = self._clock.monotonic() + limit.total_seconds()
-        never = threading.Event()
-        while not (self._cycle.is_idle or self._in_haste) and self._clock.monotonic() < end:
-            self._wakeup.set()
-            self._clock.wait(never, _GLANCE)
-
-    def _leave(self) -> None:
-        """Give back what still runs, and enter this node as stopped."""
-        now = self._clock.now()
-        unsaved = self._cycle.collect(now)
-        left = [given_back(live) for live in self._execution.left()]
-
-        def work(tx: LedgerTransaction) -> list[Run | None]:
-            tx.release(left, now)
-            return tx.end(unsaved)
-
-        try:
-            held = self._ledger.transact(work)
-            self._reporter.ended(unsaved, held)
-            self._ledger.leave(self.node.id, now)
-        except LedgerError as error:
-            _log.error("the ledger did not take the shutdown: %s", error)
-        for run in left:
-            _log.warning("%s: run %s was interrupted, now %s", run.task_id, run.id, run.state)
-        self._execution.stop()
+    def _doubt(self) -> None:
+        """Take note that a turn was cut off: what it started may not have been begun."""
+        self._cycle.doubts.open = True

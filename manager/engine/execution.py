@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import random
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -18,7 +20,7 @@ from manager.engine.context import RunContext, entered
 from manager.engine.results import error_text, json_form, traceback_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime, timedelta
 
     from core.clock import Clock
@@ -66,6 +68,7 @@ class Execution:
         self._outcomes: queue.SimpleQueue[tuple[Call, Outcome, datetime]] = queue.SimpleQueue()
         self._live: dict[str, LiveRun] = {}
         self._interrupted: list[LiveRun] = []
+        self._stopped = False
         self._draw = draw or random.Random()  # noqa: S311 - jitter, no secret
 
     def start(self) -> None:
@@ -74,7 +77,8 @@ class Execution:
             executor.start(self._done)
 
     def stop(self) -> None:
-        """Let go of the executors."""
+        """Let go of the executors; nothing is called any more."""
+        self._stopped = True
         for executor in self._executors.values():
             executor.stop()
         self._live.clear()
@@ -87,12 +91,22 @@ class Execution:
         """Return the attempts that a shutdown cut off, ended or not."""
         return [*self._interrupted, *self.live()]
 
+    def leaked(self) -> Counter[str]:
+        """Return how many calls of each task outlived what was waited for."""
+        executors = self._executors.values()
+        return Counter(name for executor in executors for name in executor.figures().leaked)
+
     def get(self, run_id: str) -> LiveRun | None:
         """Return an attempt under way, or ``None``."""
         return self._live.get(run_id)
 
     def begin(self, run: Run, definition: TaskDefinition) -> None:
-        """Call the task's function for *run*, whose start is committed."""
+        """Call the task's function for *run*, whose start is committed.
+
+        After a stop that did not wait for that commit it is not: it is found as left behind.
+        """
+        if self._stopped:
+            return
         self._check_claimed(run)
         logger = get_logger(definition.plugin)
         context = RunContext(
@@ -169,8 +183,7 @@ class Execution:
     def endings(self, now: datetime) -> list[Ending]:
         """Return the attempts that ended since the last call, or whose time is up."""
         found: list[Ending] = []
-        while not self._outcomes.empty():
-            call, outcome, ended_at = self._outcomes.get()
+        for call, outcome, ended_at in self._ended():
             live = self._live.get(call.run_id)
             if live is not None and live.run.token == call.token:
                 del self._live[call.run_id]
@@ -185,6 +198,12 @@ class Execution:
             if live.deadline is not None and live.deadline <= second:
                 found += self._expired(live, now)
         return found
+
+    def _ended(self) -> Iterator[tuple[Call, Outcome, datetime]]:
+        """Yield what ended; a shutdown may look at the same time."""
+        with suppress(queue.Empty):
+            while True:
+                yield self._outcomes.get_nowait()
 
     def _second_in(self, span: timedelta) -> float:
         """Return the monotonic second in which *span* will have passed, to the microsecond."""

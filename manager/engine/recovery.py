@@ -13,6 +13,7 @@ from manager.engine.execution import STOPPED_BY_US
 from manager.engine.node import is_known_dead
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from core.ports import Ledger
@@ -23,8 +24,15 @@ if TYPE_CHECKING:
 _log = get_logger("taskrack")
 
 
-def recover(
-    ledger: Ledger, here: Node, now: datetime, second: float, *, rerun: bool, leased: bool
+def recover(  # noqa: PLR0913 - the two clocks, and what each may be used for
+    ledger: Ledger,
+    here: Node,
+    now: datetime,
+    second: float,
+    *,
+    rerun: bool,
+    leased: bool,
+    last_words: Callable[[Sequence[str]], None],
 ) -> Buried:
     """End what dead nodes left running, by the policy of each task; return what became.
 
@@ -38,6 +46,7 @@ def recover(
         second: The boot-time clock's.
         rerun: Whether what may run again does.
         leased: Whether leases of other machines can be judged by *now*.
+        last_words: Brings in what the dead kept on disk, before their runs are decided.
     """
     dead = [
         each.node.id
@@ -47,6 +56,7 @@ def recover(
     ]
     if not dead:
         return Buried()
+    last_words(dead)
     buried = ledger.bury(dead, now, rerun=rerun)
     for run in buried.runs:
         _log.warning(
@@ -84,4 +94,15 @@ def given_back(live: LiveRun) -> Run:
         reason=Reason.INTERRUPTED,
         interruptions=run.interruptions + 1,
         error="the container was shut down while it ran",
+    )
+
+
+def never_begun(run: Run) -> Run:
+    """Return a run that was claimed and not called, as a shutdown gives it back: nobody ran it."""
+    return replace(
+        run,
+        state=RunState.PENDING,
+        reason=Reason.INTERRUPTED,
+        interruptions=run.interruptions + 1,
+        error="the container was shut down before it was called",
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from core.run import RunState
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -25,6 +27,8 @@ class Turn:
     slots: dict[str, int]
     lanes: set[str]
     unstarted: list[Run]
+    doubtful: bool = False
+    found: list[Run] = field(default_factory=list)
     buried: bool = False
     held: list[Run | None] = field(default_factory=list)
     quarantined: list[Quarantined] = field(default_factory=list)
@@ -34,6 +38,26 @@ class Turn:
     drained: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     contended: set[str] = field(default_factory=set)
+
+    @property
+    def begun(self) -> list[Run]:
+        """The runs that it started, which are to be called."""
+        runs = (*self.found, *self.fired, *self.claimed)
+        return [run for run in runs if run.state is RunState.RUNNING]
+
+    def begun_in(self, lane: str) -> int:
+        """Return how many of them take a place of *lane*."""
+        return sum(run.lane == lane for run in self.begun)
+
+    @property
+    def starts(self) -> bool:
+        """Whether it may start runs, which only a node that counts as alive may do."""
+        return bool(self.firings or self.lanes or self.doubtful)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to write and nothing to claim."""
+        return not (self.starts or self.endings or self.unstarted)
 
     @property
     def concerned(self) -> set[str]:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from manager.engine.cycle import Cycle
     from manager.engine.execution import Execution
     from manager.engine.settings import EngineSettings
+    from manager.engine.spooling import Spooling
     from manager.engine.tenure import Tenure
 
 
 class Upkeep:
     """Looks at the ledger at set times for what no timer tells."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - the parts that it looks after
         self,
         ledger: Ledger,
         settings: EngineSettings,
@@ -29,6 +30,7 @@ class Upkeep:
         execution: Execution,
         tenure: Tenure,
         refresh: Callable[[Sequence[StoredTask]], None],
+        spooling: Spooling,
     ) -> None:
         self._ledger = ledger
         self._settings = settings
@@ -37,6 +39,7 @@ class Upkeep:
         self._tenure = tenure
         self._node = tenure.node
         self._refresh = refresh
+        self._spooling = spooling
         self._revision = 0
         self._next_beat = self._next_sweep = self._trusted_from = float("-inf")
 
@@ -48,6 +51,7 @@ class Upkeep:
             second: The monotonic clock's, by which the next beat is due.
         """
         self._tenure.begin(now)
+        self._spooling.begin()
         self._recover(now, leased=True)
         changed = self._ledger.changed_since(0)
         self._revision = max((stored.revision for stored in changed), default=0)
@@ -75,6 +79,7 @@ class Upkeep:
         if self._next_beat <= second or not self._tenure.holds:
             self._tenure.renew(now)
             self._next_beat = second + self._settings.heartbeat.total_seconds()
+            self._cycle.doubts.compare(self._ledger.held(self._node.id))
             self._recover(now, leased=second >= self._trusted_from)
         if self._next_sweep <= second:
             self._next_sweep = second + self._settings.sweep.total_seconds()
@@ -82,8 +87,9 @@ class Upkeep:
 
     def _recover(self, now: datetime, *, leased: bool) -> None:
         rerun, here, second = self._settings.automatic, self._node, self._tenure.boottime()
-        buried = recover(self._ledger, here, now, second, rerun=rerun, leased=leased)
-        self._cycle.inherit(buried)
+        said = {"rerun": rerun, "leased": leased}
+        words = self._spooling.bring_in
+        self._cycle.inherit(recover(self._ledger, here, now, second, **said, last_words=words))
 
     def _sweep(self, now: datetime) -> None:
         changed = self._ledger.changed_since(self._revision)

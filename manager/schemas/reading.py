@@ -241,8 +241,10 @@ class HealthRead(ReadModel):
         state: ``ok``, ``degraded`` (see ``trouble``), ``draining`` or ``stopped``.
         trouble: What is wrong, in one line.
         lag: Seconds since the engine last took a turn.
-        waiting: Runs that wait for their time or a free place.
-        running: Runs under way.
+        database: ``ok``, or ``failing``: it is asked now and then until it answers.
+        spooled: Outcomes on disk that the database has not taken yet.
+        waiting: Runs that wait for their time or a free place; ``None`` if it cannot be read.
+        running: Runs under way; ``None`` likewise.
         tasks: How many tasks this process can run.
         quarantined: Tasks of which nothing starts, because they crashed again and again.
     """
@@ -250,8 +252,10 @@ class HealthRead(ReadModel):
     state: str
     trouble: str | None
     lag: float
-    waiting: int
-    running: int
+    database: str = "ok"
+    spooled: int = 0
+    waiting: int | None
+    running: int | None
     tasks: int
     pools: tuple[PoolRead, ...]
     quarantined: tuple[str, ...] = ()

@@ -94,7 +94,8 @@ class Catalogue:
             if row["id"] in known:
                 stands = self._rebound(known[row["id"]], row, now)
                 edited = stands["cursor"] != known[row["id"]]["cursor"]
-                bound[row["id"]] = stored_task_of(stands, edited=edited)
+                fresh_here = (stands["created_at"], known[row["id"]]["node"]) == (now, node)
+                bound[row["id"]] = stored_task_of(stands, fresh=fresh_here, edited=edited)
                 if stands != known[row["id"]] or stands["node"] != node:
                     changes.append(_change(stands, node))
         if changes:
@@ -200,10 +201,12 @@ class Catalogue:
         before: Mapping[str, Any] | None,
         after: Mapping[str, Any] | None,
     ) -> None:
-        """Write one line of the audit."""
+        """Write one line of the audit; a second one for the same change changes nothing."""
         line = {"at": now, "actor": actor, "action": action, "subject": subject}
-        line |= {"before": before and dict(before), "after": after and dict(after)}
-        self._connection.execute(insert(audit), line)
+        same = select(audit.c.id).where(*(audit.c[name] == each for name, each in line.items()))
+        if self._connection.execute(same).first() is None:
+            line |= {"before": before and dict(before), "after": after and dict(after)}
+            self._connection.execute(insert(audit), line)
 
 
 def _says_when(row: Mapping[str, Any]) -> list[Any]:

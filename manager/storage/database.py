@@ -3,32 +3,51 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.errors import LedgerError
 from manager.storage.addresses import address_of
-from manager.storage.faults import FAULTS, CommitFault, Kind, judged, kind_of
+from manager.storage.faults import FAULTS, CommitFault, judged, kind_of
+from manager.storage.gate import Gate
 from manager.storage.sqlite import SqliteBackend
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from datetime import timedelta
     from pathlib import Path
 
     from sqlalchemy.engine import Connection
 
+    from core.clock import Clock
+
 T = TypeVar("T")
-_TRIES: Final = 3
 
 
 class Backend(Protocol):
-    """One kind of database; what its driver raises passes through."""
+    """One kind of database; what its driver raises passes through.
+
+    Attributes:
+        pause: One that failed is asked again after this at the latest.
+    """
 
     label: str
+    pause: timedelta
 
     @property
     def path(self) -> Path | None:
         """The file, where it is one."""
+        ...
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it ends with this process."""
+        ...
+
+    @property
+    def log_bytes(self) -> int:
+        """How long its write-ahead log is, where that is beside it; else 0."""
         ...
 
     @property
@@ -71,12 +90,14 @@ class Database:
         max_overflow: Readers beyond that under load.
         pool_timeout: Seconds to wait for a reader.
         echo: Whether every statement is logged, with its values.
+        clock: Paces how often a database that failed is asked; the machine's where ``None``.
+        draw: Draws those pauses.
 
     Raises:
         LedgerError: the URL names nothing that can serve.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the keys of its section, and the time
         self,
         url: str,
         *,
@@ -85,6 +106,8 @@ class Database:
         max_overflow: int = 10,
         pool_timeout: float = 30,
         echo: bool = False,
+        clock: Clock | None = None,
+        draw: random.Random | None = None,
     ) -> None:
         address = address_of(url)
         pool: dict[str, Any] = {
@@ -100,11 +123,22 @@ class Database:
 
             self.backend = PostgresBackend(address, pool, echo=echo)
         self.label = self.backend.label
+        self.gate = Gate(self.label, clock, self.backend.pause, draw)
 
     @property
     def path(self) -> Path | None:
         """The file, or ``None`` for a database in memory or on a server."""
         return self.backend.path
+
+    @property
+    def log_bytes(self) -> int:
+        """How long the write-ahead log is; 0 where there is none beside the database."""
+        return self.backend.log_bytes
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it ends with this process."""
+        return self.backend.is_in_memory
 
     def open(self) -> None:
         """Open the database, creating or migrating it where needed.
@@ -148,14 +182,7 @@ class Database:
         """
         if not self.backend.is_open[1]:
             raise self._closed()
-        for tried in range(1, _TRIES + 1):
-            try:
-                return self.backend.write(work)
-            except (*FAULTS, CommitFault) as error:
-                fault = self._judged(error)
-                if _kind(error) is not Kind.PASSING or tried == _TRIES:
-                    raise fault from error
-        raise AssertionError  # the last try returns or raises
+        return self.gate.write(lambda: self.backend.write(work))
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -166,21 +193,13 @@ class Database:
         """
         if not self.backend.is_open[0]:
             raise self._closed()
-        try:
-            with self.backend.read() as connection:
-                yield connection
-        except FAULTS as error:
-            raise self._judged(error) from error
+        with self.gate.reading(), self.backend.read() as connection:
+            yield connection
 
     def _closed(self) -> LedgerError:
         return LedgerError(self.label, "it is not open; start the container first")
 
     def _judged(self, error: Exception) -> LedgerError:
+        committing = isinstance(error, CommitFault)
         cause = error.error if isinstance(error, CommitFault) else error
-        return judged(self.label, cause, _kind(error))
-
-
-def _kind(error: Exception) -> Kind:
-    if isinstance(error, CommitFault):
-        return kind_of(error.error, committing=True)
-    return kind_of(error)
+        return judged(self.label, cause, kind_of(cause, committing=committing))

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from core.records import Lease, StoredTask
     from core.run import Run
     from manager.storage.database import Database
+    from manager.storage.gate import Gate
 
 T = TypeVar("T")
 _PRUNE_BATCH = 500
@@ -60,9 +61,24 @@ class SqlLedger:
         return self._database.label
 
     @property
+    def gate(self) -> Gate:
+        """What every call passes; it knows whether the database answers."""
+        return self._database.gate
+
+    @property
     def path(self) -> Path | None:
         """The database's file, or ``None`` for a database in memory."""
         return self._database.path
+
+    @property
+    def log_bytes(self) -> int:
+        """How long the database's write-ahead log is."""
+        return self._database.log_bytes
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it ends with this process."""
+        return self._database.is_in_memory
 
     def open(self) -> None:
         """Open or create the database.
@@ -82,7 +98,7 @@ class SqlLedger:
 
     def transact(self, work: Callable[[LedgerTransaction], T]) -> T:
         """Run *work* in a transaction and return its value once it is committed."""
-        return self._recorder.write(lambda connection: work(SqlTransaction(connection)))
+        return self._recorder.write(lambda link: work(SqlTransaction(link)), guarded=False)
 
     def join(self, node: Node, now: datetime, lease: Lease) -> None:
         """Enter *node* as alive."""
@@ -136,7 +152,10 @@ class SqlLedger:
         return self._recorder.write(lambda link: Catalogue(link).bind(rows, node, now))
 
     def amend(self, work: Callable[[Catalogue], T]) -> T:
-        """Run *work* on the catalogue of tasks in a transaction."""
+        """Run *work* on the catalogue of tasks in a transaction.
+
+        It is done again where the answer is lost, so it takes its time from outside.
+        """
         return self._recorder.write(lambda link: work(Catalogue(link)))
 
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:

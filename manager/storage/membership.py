@@ -34,7 +34,10 @@ class Membership:
         self._connection = connection
 
     def join(self, node: Node, now: datetime, lease: Lease) -> None:
-        """Enter *node* as alive."""
+        """Enter *node* as alive; its row is kept where it is there already."""
+        known = select(nodes.c.id).where(nodes.c.id == node.id)
+        if self._connection.execute(known).first() is not None:
+            return
         self._connection.execute(
             insert(nodes).values(
                 {

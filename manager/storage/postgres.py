@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from core.clock import SystemClock
 from manager.storage.addresses import label_of
 from manager.storage.faults import CommitFault
+from manager.storage.gate import LONGEST
 from manager.storage.migration import checked_version, migrate, require_newest
 from manager.storage.server import PostgresServer, link_of, wrapped
 
@@ -62,6 +63,9 @@ class PostgresBackend:
     """
 
     path = None
+    is_in_memory = False
+    log_bytes = 0
+    pause = LONGEST
 
     def __init__(self, address: URL, pool: dict[str, Any], *, echo: bool) -> None:
         self.label = label_of(address)

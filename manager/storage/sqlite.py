@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -12,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
-from core.errors import LedgerError
 from loggers import get_logger
 from manager.storage.addresses import label_of
-from manager.storage.faults import CommitFault
-from manager.storage.migration import fill, migrate, require_newest, stored_version
+from manager.storage.faults import FAULTS, CommitFault
+from manager.storage.limits import within
+from manager.storage.migration import fill, migrate, require_newest
 from manager.storage.prepared import driver_of
+from manager.storage.whereabouts import Whereabouts, inspected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,8 +30,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _log = get_logger("taskrack.sql")
-_MAGIC: Final = b"SQLite format 3\x00"
 _BUSY_MS: Final = 5_000
+_LOG_BYTES: Final = 64 * 1024 * 1024
+_CLOSING: Final = timedelta(seconds=0.5)
 _WRITE: Final = "BEGIN IMMEDIATE"
 _SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
 
@@ -42,7 +45,12 @@ class SqliteBackend:
         synchronous: ``full`` survives a power cut, ``normal`` a process crash.
         pool: How many readers, and how long to wait for one.
         echo: Whether every statement is logged, with its values.
+
+    Attributes:
+        pause: A file that failed is asked again after this at the latest; it costs little.
     """
+
+    pause = timedelta(seconds=1.5)
 
     def __init__(self, address: URL, synchronous: str, pool: dict[str, Any], *, echo: bool) -> None:
         self._url = address
@@ -53,6 +61,7 @@ class SqliteBackend:
         self._readers: Engine | None = None
         self._writers: Engine | None = None
         self._writer: Connection | None = None
+        self._file: Whereabouts | None = None
         self._memory_lock = threading.RLock()
 
     @property
@@ -60,6 +69,21 @@ class SqliteBackend:
         """The file, or ``None`` for a database in memory."""
         name = self._url.database
         return Path(name) if name and name != ":memory:" else None
+
+    @property
+    def is_in_memory(self) -> bool:
+        """Whether it ends with this process."""
+        return self.path is None
+
+    @property
+    def log_bytes(self) -> int:
+        """How long the write-ahead log is; 0 where there is none."""
+        if self.path is None:
+            return 0
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
 
     @property
     def is_open(self) -> tuple[bool, bool]:
@@ -75,13 +99,15 @@ class SqliteBackend:
         if self._writer is not None:
             return
         if self.path is not None:
-            _inspect(self.path, self.label)
+            inspected(self.path, self.label)
         self._writers = self._engine(writes=True)
         self._readers = self._writers if self.path is None else self._engine(writes=False)
         self._writer = self._writers.connect()
         if self.path is None:
             fill(driver_of(self._writer))
         migrate(self._writer, self.label)
+        if self.path is not None:
+            self._file = Whereabouts(self.path, self.label)
 
     def open_reading(self) -> bool:
         """Open a file that exists for reading alone; tell whether there is one.
@@ -91,7 +117,7 @@ class SqliteBackend:
         """
         if self.path is None:
             return False
-        version = _inspect(self.path, self.label)
+        version = inspected(self.path, self.label)
         if version is None:
             return False
         require_newest(version, self.label)
@@ -99,31 +125,51 @@ class SqliteBackend:
         return True
 
     def close(self) -> None:
-        """Close every connection; calling it again is harmless."""
-        if self._writer is not None:
-            self._writer.close()
-        for engine in (self._readers, self._writers):
-            if engine is not None:
-                engine.dispose()
-        self._writer = self._readers = self._writers = None
+        """Close every connection; calling it again is harmless.
+
+        One that is stuck in a call is left to its thread after half a second.
+        """
+        writer, engines = self._writer, (self._readers, self._writers)
+        self._writer = self._readers = self._writers = self._file = None
+        if writer is None and engines == (None, None):
+            return
+        if self.path is None:
+            _let_go(writer, engines)
+        elif not within(_CLOSING, partial(_let_go, writer, engines), "taskrack-closing"):
+            _log.warning("database %s: a call is stuck, its connection stays open", self.label)
 
     def write(self, work: Callable[[Connection], T]) -> T:
-        """Run *work* in a transaction of the one writing connection; return its value."""
-        if self._writer is None:
+        """Run *work* in a transaction of the one writing connection; return its value.
+
+        Raises:
+            LedgerBrokenError: the file is not the one that was opened.
+        """
+        writer, file = self._writer, self._file
+        if writer is None:
             raise AssertionError
-        with self._memory_lock:
-            return _committed(self._writer, work)
+        if file is None:
+            with self._memory_lock:
+                return _committed(writer, work)
+        file.check()
+        return _committed(writer, work)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """Give a connection that sees one consistent state."""
-        if self._readers is None:
+        """Give a connection that sees one consistent state.
+
+        Raises:
+            LedgerBrokenError: the file is not the one that was opened.
+        """
+        readers, file = self._readers, self._file
+        if readers is None:
             raise AssertionError
         if self.path is None:
-            with self._memory_lock, self._readers.connect() as connection:
+            with self._memory_lock, readers.connect() as connection:
                 yield connection
         else:
-            with self._readers.connect() as connection:
+            if file is not None:
+                file.check()
+            with readers.connect() as connection:
                 yield connection
 
     def _engine(self, *, writes: bool) -> Engine:
@@ -143,6 +189,7 @@ class SqliteBackend:
             connection.isolation_level = None  # BEGIN is ours to write
             if writes:
                 connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
             if self._echo:
@@ -169,11 +216,13 @@ def _committed(writer: Connection, work: Callable[[Connection], T]) -> T:
         value = work(writer)
         _commit(driver)
     except BaseException:
-        driver.rollback()
+        with suppress(*FAULTS):  # what failed may have rolled back already
+            driver.rollback()
         raise
     finally:
         if writer.in_transaction():  # it takes what joined for its own
-            writer.rollback()
+            with suppress(*FAULTS):
+                writer.rollback()
     return value
 
 
@@ -184,21 +233,10 @@ def _commit(driver: Driver) -> None:
         raise CommitFault(error) from error
 
 
-def _inspect(path: Path, label: str) -> str | None:
-    """Refuse a file that is no database of ours; return the revision of one that is."""
-    if path.is_dir():
-        raise LedgerError(label, f"{path} is a folder; name a file in database.url")
-    if not path.parent.is_dir():
-        raise LedgerError(label, f"the folder {path.parent} does not exist; create it")
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise LedgerError(
-            label, f"it cannot be read ({error.strerror}); check its rights"
-        ) from error
-    if head and head != _MAGIC:
-        raise LedgerError(label, f"{path} is not a SQLite database; name another file")
-    return stored_version(path, label) if head else None
+def _let_go(writer: Connection | None, engines: tuple[Engine | None, ...]) -> None:
+    with suppress(*FAULTS):
+        if writer is not None:
+            writer.close()
+        for engine in engines:
+            if engine is not None:
+                engine.dispose()

@@ -14,7 +14,8 @@ from manager.storage.claiming import Claiming
 from manager.storage.crashes import judged
 from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
-from manager.storage.rows import attempt_row, run_row
+from manager.storage.repeating import stands
+from manager.storage.rows import attempt_row, run_of, run_row
 from manager.storage.shifting import shift_intervals, shift_waiting
 from manager.storage.statements import (
     ADVANCE,
@@ -89,20 +90,27 @@ class SqlTransaction:
         return Fired(tuple(rows), frozenset(each.task_id for each in firings) - kept)
 
     def insert(self, run: Run) -> bool:
-        """Insert *run*; tell whether its fire key was new."""
-        return INSERT.run(self._driver, run_row(run)).rowcount == 1
+        """Insert *run*; tell whether its fire key was new, or it was there from a lost answer."""
+        if INSERT.run(self._driver, run_row(run)).rowcount == 1:
+            return True
+        known = select(runs.c.id).where(runs.c.id == run.id)
+        return self._connection.execute(known).first() is not None
 
     def claim(self, wish: Claim) -> list[Run]:
         """Start waiting runs, the most urgent first, as far as overlap limits allow."""
         return Claiming(self._connection, self._locks).claim(wish)
 
     def end(self, endings: Sequence[Ending]) -> list[Run | None]:
-        """Write outcomes under their tokens; return the runs whose token still held."""
+        """Write outcomes under their tokens; return the runs whose outcome stands.
+
+        One that was written before, by a commit whose answer was lost, stands; but a crash counts
+        once.
+        """
         self._locks.hold([ending.run.task_id for ending in endings])
-        held = [self._ended(ending) for ending in endings]
+        fresh = [self._ended(ending) for ending in endings]
         kept = [
             ending
-            for ending, run in zip(endings, held, strict=True)
+            for ending, run in zip(endings, fresh, strict=True)
             if run is not None and run.reason is not Reason.CRASH
         ]
         rows = [attempt_row(each.attempt) for each in kept if each.attempt is not None]
@@ -115,7 +123,15 @@ class SqlTransaction:
         ]
         if final:
             COUNT.run_each(self._driver, final)
-        return held
+        return [
+            ending.run if run is None and stands(self._connection, ending) else run
+            for ending, run in zip(endings, fresh, strict=True)
+        ]
+
+    def owned(self, node: str) -> list[Run]:
+        """Return the runs that are running under *node*."""
+        query = select(runs).where(IS_RUNNING, runs.c.node == node)
+        return [run_of(row) for row in self._connection.execute(query).mappings()]
 
     def release(self, given: Sequence[Run], now: datetime) -> list[Run | None]:
         """Give running runs back under their tokens; return those whose token still held.

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from zlib import crc32
 
 from manager.storage import Database, SqlLedger
+from manager.storage.spool import SpoolPlace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,22 @@ def build_ledger(config: Xcorecfg) -> SqlLedger:
             echo=section.echo,
         )
     )
+
+
+def spool_place(config: Xcorecfg, ledger: SqlLedger) -> SpoolPlace | None:
+    """Return where outcomes wait that the database does not take; none for one in memory.
+
+    It is beside the file of the database, or in ``manager.spool_directory``; for a server in
+    the folder of config.json unless that is set.
+    """
+    asked = config.manager.spool_directory
+    if ledger.path is None and ledger.is_in_memory:
+        return None
+    if asked is None and ledger.path is not None:
+        return SpoolPlace(ledger.path.absolute().parent, f"{ledger.path.name}.")
+    name = ledger.label if ledger.path is None else str(ledger.path.absolute())
+    folder = config.resolve(asked or ".").absolute()
+    return SpoolPlace(folder, f"taskrack-{crc32(name.encode()):08x}.")
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from loggers import is_configured_by_application, setup_logging
 from manager.engine import Engine, EngineSettings
 from manager.executors import LoopExecutor, ThreadExecutor
 from manager.scheduling import ApsTimetable, build_trigger
-from manager.task.access import build_ledger
+from manager.task.access import build_ledger, spool_place
 from manager.task.drafting import Drafter
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.records import Node
     from core.registry import Registry
     from manager.storage import SqlLedger
+    from manager.storage.spool import SpoolPlace
 
 
 def build_drafter(config: Xcorecfg, registry: Registry) -> Drafter:
@@ -90,6 +91,7 @@ class Assembly:
         settings: Gives the figures of the engine.
         node: Which process it is; this one where ``None``.
         draw: Draws the pauses of retries.
+        spool: Says where outcomes wait on disk that the ledger does not take, if anywhere.
         threaded: Whether the engine has a thread; else the caller takes its turns.
         logging: Sees to it that what is logged goes somewhere.
     """
@@ -102,6 +104,7 @@ class Assembly:
     node: Node | None = None
     draw: random.Random | None = None
     threaded: bool = True
+    spool: Callable[[Xcorecfg, SqlLedger], SpoolPlace | None] = spool_place
     logging: Callable[[Xcorecfg], object] = own_logging
 
     def engine(
@@ -125,6 +128,7 @@ class Assembly:
             lifecycle=lifecycle,
             manager=manager,
             node=self.node,
+            spool=self.spool(config, ledger),
             draw=self.draw,
             threaded=self.threaded,
         )

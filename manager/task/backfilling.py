@@ -11,6 +11,7 @@ from core.errors import DefinitionError, Problem
 from core.run import Cause, Run
 from manager.scheduling import build_trigger
 from manager.schemas.reading import BackfillRead
+from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
     from core.clock import Clock
@@ -79,7 +80,7 @@ class Backfill:
         def work(transaction: LedgerTransaction) -> tuple[datetime, ...]:
             return tuple(run.scheduled_for for run in runs if transaction.insert(run))
 
-        added = self._ledger.transact(work)
+        added = settled(self._ledger, work)
         left = plan.left + len(runs) - len(added)
         return plan.model_copy(update={"runs": added, "left": left})
 

@@ -14,6 +14,7 @@ from core.errors import (
 from core.registry import nearest
 from core.run import Cause, Run, RunIds
 from manager.scheduling import checked_arguments
+from manager.storage.repeating import settled
 from manager.task.backfilling import Backfill
 from manager.task.pausing import end_pause
 
@@ -89,7 +90,7 @@ class Control:
 
         A task that goes on leaves its quarantine too.
         """
-        before = self.task(task_id)
+        before, now = self.task(task_id), self._clock.now()
         held = {"paused": before.paused} | ({} if paused else {"quarantined": before.quarantined})
         changed = {name: each for name, each in held.items() if each is not paused}
 
@@ -97,11 +98,11 @@ class Control:
             catalogue.pause(task_id, paused=paused)
             action = "pause" if paused else "resume"
             state = (changed, dict.fromkeys(changed, paused))
-            catalogue.record(self._clock.now(), self._actor, action, task_id, *state)
+            catalogue.record(now, self._actor, action, task_id, *state)
 
         if changed:
             if not (paused or self._followed or self.is_heard):
-                end_pause(self._ledger, before, self._clock.now(), self._ids, self._plugged)
+                end_pause(self._ledger, before, now, self._ids, self._plugged)
             self._ledger.amend(work)
         return self.task(task_id)
 
@@ -122,9 +123,9 @@ class Control:
         for name, value in values.items():
             own = overrides[name]["definition"] if name in overrides else getattr(before, name)
             overrides[name] = {"value": value, "definition": own}
+        now = self._clock.now()
 
         def work(catalogue: Catalogue) -> None:
-            now = self._clock.now()
             catalogue.override(task_id, values, overrides, now)
             old = {name: getattr(before, name) for name in values}
             catalogue.record(now, self._actor, "update", task_id, old, values)
@@ -137,9 +138,9 @@ class Control:
         """End every edit of a task: its definition holds again."""
         before = self.task(task_id)
         own = {name: override["definition"] for name, override in before.overrides.items()}
+        now = self._clock.now()
 
         def work(catalogue: Catalogue) -> None:
-            now = self._clock.now()
             catalogue.override(task_id, own, {}, now)
             old = {name: override["value"] for name, override in before.overrides.items()}
             catalogue.record(now, self._actor, "reset", task_id, old, own)
@@ -151,9 +152,9 @@ class Control:
     def remove(self, task_id: str) -> None:
         """Take a task out; its history stays."""
         self.task(task_id)
+        now = self._clock.now()
 
         def work(catalogue: Catalogue) -> None:
-            now = self._clock.now()
             catalogue.remove(task_id, now)
             catalogue.record(now, self._actor, "remove", task_id, None, None)
 
@@ -171,7 +172,7 @@ class Control:
         run_id = self._ids.new(now)
         more = {"lane": task.lane, "priority": task.priority}
         run = Run.requested(run_id, task_id, Cause.MANUAL, now, **more)
-        self._ledger.transact(lambda tx: tx.insert(run))
+        settled(self._ledger, lambda tx: tx.insert(run))
         return self.run(run_id)
 
     def backfill(
@@ -189,11 +190,11 @@ class Control:
         plan = backfill.plan(task, start, end)
         if dry_run or not plan.runs:
             return plan
-        added = backfill.add(task, plan)
+        added, now = backfill.add(task, plan), self._clock.now()
 
         def note(catalogue: Catalogue) -> None:
             said = {"start": start.isoformat(), "end": end.isoformat(), "runs": len(added.runs)}
-            catalogue.record(self._clock.now(), self._actor, "backfill", task_id, None, said)
+            catalogue.record(now, self._actor, "backfill", task_id, None, said)
 
         self._ledger.amend(note)
         return added

@@ -9,6 +9,7 @@ from core.errors import TriggerError
 from core.records import Firing
 from core.run import Cause, Reason, Run, RunState
 from manager.scheduling import build_trigger
+from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -50,4 +51,4 @@ def end_pause(
     firing = Firing(
         task_id=task.id, since=stored.cursor, cursor=now, next_run=upcoming, runs=(skipped,)
     )
-    ledger.transact(lambda tx: tx.fire([firing]))
+    settled(ledger, lambda tx: tx.fire([firing]))

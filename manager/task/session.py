@@ -6,6 +6,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from core.errors import LedgerError
 from loggers import get_logger
 from manager.engine.engine import EngineState
 from manager.schemas.reading import HealthRead, PoolRead
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 _log = get_logger("taskrack")
 _STALLED: Final = timedelta(seconds=5)
+_LOG_BYTES: Final = 128 * 1024 * 1024
 
 
 class Session:
@@ -111,19 +113,39 @@ class Session:
             PoolRead(lane=each.lane, size=each.size, busy=each.busy, leaked=each.leaked)
             for each in figures
         )
-        quarantined = self.ledger.reading.quarantined()
-        trouble = self.engine.trouble or _trouble_of(silent, pools) or _kept_back(quarantined)
-        waiting, running = self.ledger.reading.open_counts()
+        waiting, running, quarantined, unread = self._read()
+        failing = unread or self.ledger.gate.trouble
+        trouble = self.engine.trouble or failing or self._log_trouble()
+        trouble = trouble or _trouble_of(silent, pools) or _kept_back(quarantined)
         state = "degraded" if trouble else "ok"
         return HealthRead(
             state=state if self.is_running else str(self.engine.state),
             trouble=trouble,
             lag=silent.total_seconds(),
+            database="failing" if failing else "ok",
+            spooled=self.engine.spooled,
             waiting=waiting,
             running=running,
             tasks=tasks,
             pools=pools,
             quarantined=quarantined,
+        )
+
+    def _read(self) -> tuple[int | None, int | None, tuple[str, ...], str | None]:
+        """Return how many runs wait and are running, and what is quarantined; or why not."""
+        try:
+            reading = self.ledger.reading
+            return *reading.open_counts(), reading.quarantined(), None
+        except LedgerError as error:
+            return None, None, (), str(error)
+
+    def _log_trouble(self) -> str | None:
+        size = self.ledger.log_bytes
+        if size <= _LOG_BYTES:
+            return None
+        return (
+            f"the write-ahead log of the database has {size / 1e6:.0f} MB: a program that reads "
+            "it does not end its transaction; end that program"
         )
 
 

@@ -73,8 +73,9 @@ class Lab:
         self._zone = ZoneInfo(settings.timezone)
         self.clock = VirtualClock(instant_of(start, self._zone))
         url = "sqlite://" if ledger is None else f"sqlite:///{ledger}"
-        database = Database(url, synchronous=settings.database.synchronous)
         draw = random.Random(seed)  # noqa: S311 - jitter, no secret
+        synchronous = settings.database.synchronous
+        database = Database(url, synchronous=synchronous, clock=self.clock, draw=draw)
         self._bench = Bench(settings, self.clock, database, draw)
         self._reading = SqlLedger(database).reading
         self._player = Player(self._bench)

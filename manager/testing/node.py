@@ -81,6 +81,7 @@ class LabNode:
             node=identity,
             draw=bench.draw,
             threaded=False,
+            spool=_nowhere,
             logging=_left_alone,
         )
         sources = bench.sources
@@ -167,6 +168,10 @@ class LabNode:
 
 def _left_alone(_config: Xcorecfg) -> None:
     """Set up no log: what is logged goes to where the test listens."""
+
+
+def _nowhere(_config: Xcorecfg, _ledger: object) -> None:
+    """Keep no outcome on disk: what a lab plays has no second life but its ledger."""
 
 
 def _settings(config: Xcorecfg) -> EngineSettings:

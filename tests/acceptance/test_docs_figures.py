@@ -20,8 +20,8 @@ from core.policy import (
 )
 from core.trigger import decide
 from manager.engine import EngineSettings
-from manager.engine.engine import _UNWIND
 from manager.engine.results import ERROR_LIMIT, RESULT_LIMIT, TRACEBACK_LIMIT
+from manager.engine.stopping import _UNWIND
 from manager.executors.loop import SIZE
 from manager.executors.threads import LEAK_LIMIT
 from manager.scheduling.simple import LONGEST, SHORTEST, IntervalTrigger

@@ -438,13 +438,13 @@ def test_an_outcome_that_the_database_refused_is_stored_at_shutdown(lab: Lab) ->
     lab.clock.waited = lambda: None
     with pytest.raises(LedgerError):
         lab.steps()
-    leave = lab.engine._leave
+    leave = lab.engine._stopping.leave
 
-    def mended() -> None:
+    def mended(end: float, *, threaded: bool) -> None:
         lab.ledger.broken = set()
-        leave()
+        leave(end, threaded=threaded)
 
-    lab.engine._leave = mended  # type: ignore[method-assign]
+    lab.engine._stopping.leave = mended  # type: ignore[method-assign]
     lab.engine.stop()
     assert run(lab, run_id).state is RunState.COMPLETED
 

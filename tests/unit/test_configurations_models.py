@@ -49,6 +49,7 @@ MANAGER_DEFAULTS = {
     **SEED_DEFAULTS,
     "task_workers": 4,
     "task_queue_size": 1000,
+    "spool_directory": None,
     "shutdown_grace": 30,
     "reports_directory": "reports",
     "run_retention_days": 30,
