@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import and_, exists, or_, select
 
 from core.invariants import ENDING
+from manager.storage.dialects import lease_time
 from manager.storage.scrutiny import MOST, Breach
 from manager.storage.tables import IS_RUNNING, IS_WAITING, bindings, nodes, runs, tasks
 
@@ -35,13 +36,13 @@ def arrears(connection: Connection, now: datetime) -> Iterator[Breach]:
 
 
 def _lives(now: datetime) -> ColumnElement[bool]:
-    fresh = nodes.c.lease_until > now
+    fresh = nodes.c.lease_until > lease_time(now)
     return and_(nodes.c.state == "alive", fresh, nodes.c.started_at < now - BOUND)
 
 
 def _left_behind(connection: Connection, now: datetime) -> Iterator[Breach]:
     """Runs of nodes that died or left are taken over."""
-    gone = or_(nodes.c.id.is_(None), nodes.c.lease_until < now - BOUND)
+    gone = or_(nodes.c.id.is_(None), nodes.c.lease_until < lease_time(now, -BOUND))
     query = (
         select(*_WHO, runs.c.node, nodes.c.lease_until)
         .outerjoin(nodes, nodes.c.id == runs.c.node)

@@ -60,6 +60,7 @@ _SQLITE: Final[Mapping[int, Kind]] = {
 _SQLSTATES: Final[Mapping[str, Kind]] = {
     "08": Kind.AWAY,  # connection exceptions
     "25006": Kind.AWAY,  # read-only: a standby, or a server that is being mended
+    "25P03": Kind.AWAY,  # its session stood still inside a transaction, and was ended
     "40": Kind.PASSING,  # rolled back: deadlock, serialisation failure
     "40003": Kind.UNKNOWN,  # statement completion unknown
     "53": Kind.AWAY,  # no disk, no memory, too many connections
@@ -72,6 +73,7 @@ _SQLSTATES: Final[Mapping[str, Kind]] = {
 _SAID: Final[Mapping[str, str]] = {
     "08": "the connection broke; check the network and the server",
     "25006": "it takes no writes: it is a standby or set read-only; name the primary",
+    "25P03": "this process stood still in the middle of a transaction, which was ended",
     "28": "it does not let this user in; check user, password and pg_hba.conf",
     "3D000": "there is no such database; create it",
     "40": "another node wrote the same at that moment",
@@ -107,6 +109,8 @@ _HINTS: Final = (
     ("translate host", "there is no such host; check the host in database.url"),
     ("password authentication", _SAID["28"]),
     ("no password supplied", _SAID["28"]),
+    ("connection reset", _SAID["08"]),
+    ("connection is bad", "the server cannot be reached; check host, port and network"),
     ("does not exist", "the server does not know it; check user and database in database.url"),
     ("starting up", _SAID["57P03"]),
     ("shutting down", _SAID["57P03"]),

@@ -161,7 +161,7 @@ class PostgresBackend:
             self._undo(writer, link)
             raise
         try:
-            said = link.execute("COMMIT").statusmessage
+            said = link.execute("COMMIT", prepare=False).statusmessage
         except psycopg.Error as error:
             broken = self._undo(writer, link)
             fault = wrapped(error, broken=broken)
@@ -232,7 +232,7 @@ class PostgresBackend:
         """End what is left of a transaction; tell whether the connection is gone."""
         with suppress(psycopg.Error, SQLAlchemyError):
             if link.info.transaction_status != TransactionStatus.IDLE:
-                link.execute("ROLLBACK")
+                link.execute("ROLLBACK", prepare=False)
             if writer.in_transaction():  # it takes what joined for its own
                 writer.rollback()
         if link.closed or link.broken or writer.invalidated:

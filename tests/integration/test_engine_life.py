@@ -602,7 +602,9 @@ def test_no_lease_is_judged_by_a_clock_that_was_just_set(lab: Lab, step: timedel
     for _ in range(14):
         lab.sleep(SECOND)
     assert run(lab, held.id).state is RunState.RUNNING
-    if step > timedelta(0):
+    if step > timedelta(0):  # on PostgreSQL it lapses by the clock of the server
+        now = lab.clock.now()
+        lab.ledger.beat("other", now, lease(now - SECOND))
         for _ in range(6):
             lab.sleep(SECOND)
         assert run(lab, held.id).crashes == 1

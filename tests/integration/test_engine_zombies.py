@@ -119,7 +119,7 @@ def test_leases_of_this_machine_are_judged_by_its_boot_time_clock(
     boot = lab.engine.node.boot_id if host == "here" else "another"
     other = replace(node("other"), boot_id=boot)
     second = lab.clock.boottime() + seconds
-    lab.ledger.join(other, START - 2 * HOUR, lease(START - HOUR, second))
+    lab.ledger.join(other, START, lease(START - HOUR, second))
     held = due("report", START - HOUR, state=RunState.RUNNING, node="other", token=1, attempt=1)
     lab.ledger.transact(lambda tx: tx.insert(held))
     lab.start(task("report", enabled=False))

@@ -209,6 +209,7 @@ def _tasks() -> None:
         ["id"],
         unique=False,
         sqlite_where=sa.text("quarantined"),
+        postgresql_where=sa.text("quarantined"),
     )
 
 

@@ -1,0 +1,333 @@
+"""Several nodes on one PostgreSQL, each with connections of its own: nothing happens twice."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
+
+import pytest
+
+from core.records import Ending
+from core.run import RunState
+from manager.storage import Database, SqlLedger
+from manager.storage.catalogue import Catalogue
+from manager.storage.locks import locks_of
+from tests.engine_tools import HOUR, SECOND, START, due, firing, lease, node, run_of, task, wish
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy.engine import Connection
+
+    from core.ports import LedgerTransaction
+    from core.records import Claim, Fired, Firing
+    from core.run import Run
+
+NODES: Final = 4
+
+
+@pytest.fixture
+def ledgers(postgres_url: str) -> Iterator[list[SqlLedger]]:
+    """Give the ledgers of four nodes on one database, which knows the tasks ``a`` to ``f``."""
+    made = [SqlLedger(Database(postgres_url)) for _ in range(NODES)]
+    for ledger in made:
+        ledger.open()
+    made[0].bind([(task(name), START + HOUR) for name in "abcdef"], "node-0", START)
+    yield made
+    for ledger in made:
+        ledger.close()
+
+
+def together(*works: Callable[[], Any]) -> list[Any]:
+    """Call each of *works* in a thread of its own, at once; return what they returned."""
+    gate, given = threading.Barrier(len(works)), dict[int, Any]()
+    raised: list[BaseException] = []
+
+    def call(number: int) -> None:
+        gate.wait(10)
+        try:
+            given[number] = works[number]()
+        except BaseException as error:  # noqa: BLE001 - it is raised below
+            raised.append(error)
+
+    threads = [threading.Thread(target=call, args=(number,)) for number in range(len(works))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    if raised:
+        raise raised[0]
+    return [given[number] for number in range(len(works))]
+
+
+def fire(firings: list[Firing], tx: LedgerTransaction) -> Fired:
+    return tx.fire(firings)
+
+
+def end(done: list[Run], tx: LedgerTransaction) -> list[Run | None]:
+    return tx.end([completed(run) for run in done])
+
+
+def claim(asked: Claim, tx: LedgerTransaction) -> list[Run]:
+    return tx.claim(asked)
+
+
+def completed(run: Run) -> Ending:
+    """Return the good end of *run*."""
+    done = replace(run, state=RunState.COMPLETED, finished_at=START)
+    return Ending(run=done, token=run.token, attempt=None)
+
+
+def test_an_occurrence_belongs_to_one_node(ledgers: list[SqlLedger]) -> None:
+    """Four nodes fire the same hundred herds of six tasks; each row is made by one of them."""
+
+    def fires(number: int) -> list[str]:
+        made: list[str] = []
+        for hour in range(100):
+            since, until = START + hour * HOUR, START + (hour + 1) * HOUR
+            herd = [
+                firing(name, since, until, due(name, until, node=f"node-{number}"))
+                for name in "fedcba"
+            ]
+            fired = ledgers[number].transact(partial(fire, herd))
+            assert fired.beaten | {run.task_id for run in fired.runs} == set("abcdef")
+            made += [f"{run.task_id} {run.fire_key}" for run in fired.runs]
+        return made
+
+    made = together(*(lambda number=number: fires(number) for number in range(NODES)))
+    every = Counter(each for own in made for each in own)
+    assert len(every) == 600
+    assert set(every.values()) == {1}
+
+
+def test_overlap_limits_hold_across_nodes(ledgers: list[SqlLedger]) -> None:
+    """Never does a task with room for one, or two, have more under way, whoever claims."""
+    limits = {"a": 1, "b": 1, "c": 2, "d": None}
+    waiting = [run_of(name) for _ in range(30) for name in limits]
+    ledgers[0].transact(lambda tx: [tx.insert(run) for run in waiting])
+    lock, under_way, most = threading.Lock(), Counter[str](), Counter[str]()
+
+    def works(number: int) -> int:
+        ledger, done = ledgers[number], 0
+        asked = wish(3, node=f"node-{number}", limit_of=limits.get)
+        kept: list[Run] = []
+        while ledger.reading.open_counts() != (0, 0):
+            begun = ledger.transact(partial(claim, asked))
+            with lock:
+                for run in begun:
+                    under_way[run.task_id] += 1
+                    most[run.task_id] = max(most[run.task_id], under_way[run.task_id])
+                under_way.subtract(run.task_id for run in kept)  # before the ledger hears of it
+            assert all(ledger.transact(partial(end, kept)))
+            done += len(kept)
+            kept = begun
+        return done
+
+    done = together(*(lambda number=number: works(number) for number in range(NODES)))
+    assert sum(done) == len(waiting)
+    assert {name: most[name] for name in "ab"} == {"a": 1, "b": 1}
+    assert most["c"] <= 2
+    assert {run.state for run in ledgers[0].reading.runs(limit=500)} == {RunState.COMPLETED}
+    assert {run.attempt for run in ledgers[0].reading.runs(limit=500)} == {1}
+
+
+def test_room_is_kept_between_a_firing_and_a_claim(ledgers: list[SqlLedger]) -> None:
+    """One node fires while another inserts and claims by hand: one run at a time either way."""
+    for hour in range(40):
+        since, until = START + hour * HOUR, START + (hour + 1) * HOUR
+        direct = due("a", until, state=RunState.RUNNING, token=1, attempt=1, node="node-0")
+        step = firing("a", since, until, direct, room=1)
+
+        def fires(step: Any = step) -> list[Run]:  # noqa: ANN401 - a firing
+            fired = ledgers[0].transact(lambda tx: tx.fire([step]))
+            return [run for run in fired.runs if run.state is RunState.RUNNING]
+
+        def claims(until: Any = until) -> list[Run]:  # noqa: ANN401 - an instant
+            ledgers[1].transact(lambda tx: tx.insert(run_of("a", until)))
+            one = wish(1, now=until, node="node-1", limit_of=lambda _task_id: 1)
+            return ledgers[1].transact(lambda tx: tx.claim(one))
+
+        begun = [run for some in together(fires, claims) for run in some]
+        assert ledgers[2].reading.open_counts()[1] == len(begun) <= 1
+        left = ledgers[2].transact(partial(claim, wish(9, now=until)))
+        ledgers[2].transact(partial(end, [*begun, *left]))
+
+
+def test_whoever_read_a_revision_has_read_all_before(ledgers: list[SqlLedger]) -> None:
+    """Three nodes pause and resume; the fourth polls, and sees every number, in order."""
+    rounds, ended = 40, threading.Event()
+
+    def pauses(number: int, name: str) -> None:
+        for each in range(rounds):
+            ledgers[number].amend(partial(Catalogue.pause, task_id=name, paused=each % 2 == 0))
+
+    def polls() -> list[tuple[int, list[int]]]:
+        seen: list[tuple[int, list[int]]] = []
+        known = 0
+        while True:
+            last = ended.is_set()
+            found = [stored.revision for stored in ledgers[3].changed_since(known)]
+            if found:
+                seen.append((known, found))
+                known = found[-1]
+            if last:
+                return seen
+
+    def works() -> None:
+        together(*(lambda n=n, name=name: pauses(n, name) for n, name in enumerate("abc")))
+        ended.set()
+
+    _, seen = together(works, polls)
+    assert seen[-1][1][-1] == 3 * rounds
+    for before, found in seen:
+        assert found == sorted(set(found))
+        assert found[0] > before
+    final = {stored.id: stored.revision for stored in ledgers[3].changed_since(0)}
+    assert max(final.values()) == 3 * rounds
+    assert len(set(final.values())) == 3
+
+
+def test_a_revision_is_not_seen_before_an_earlier_one(ledgers: list[SqlLedger]) -> None:
+    """Whoever makes the second number waits until the first is committed."""
+    made, release = threading.Event(), threading.Event()
+
+    def slow(catalogue: Any) -> None:  # noqa: ANN401 - the catalogue
+        catalogue.pause("a", paused=True)
+        made.set()
+        assert release.wait(10)
+
+    first = threading.Thread(target=lambda: ledgers[0].amend(slow))
+    first.start()
+    assert made.wait(10)
+    quick = threading.Thread(
+        target=lambda: ledgers[1].amend(lambda catalogue: catalogue.pause("b", paused=True))
+    )
+    quick.start()
+    quick.join(0.3)
+    assert quick.is_alive()
+    assert ledgers[2].changed_since(0) == []
+    release.set()
+    first.join(10)
+    quick.join(10)
+    assert [(each.id, each.revision) for each in ledgers[2].changed_since(0)] == [
+        ("a", 1),
+        ("b", 2),
+    ]
+
+
+def test_works_that_wait_for_each_other_are_both_done(ledgers: list[SqlLedger]) -> None:
+    """The server ends one of the two; it is done again, and nobody hears of it."""
+    gate, calls = threading.Barrier(2), Counter[str]()
+
+    def crossing(first: str, second: str) -> Callable[[Connection], None]:
+        def work(link: Connection) -> None:
+            calls[first] += 1
+            locks = locks_of(link)
+            locks.hold([first])
+            if calls[first] == 1:
+                gate.wait(10)
+            locks.hold([second])
+
+        return work
+
+    together(
+        lambda: ledgers[0]._database.write(crossing("a", "b")),
+        lambda: ledgers[1]._database.write(crossing("b", "a")),
+    )
+    assert sorted(calls.values()) == [1, 2]
+
+
+def test_nodes_that_start_together_bind_the_same_tasks(ledgers: list[SqlLedger]) -> None:
+    """One makes the rows, the others find them; no cursor that moved meanwhile goes back."""
+    names = [f"new-{number}" for number in range(50)]
+    step = firing("a", START, START + HOUR, due("a", START + HOUR))
+
+    def binds(number: int) -> int:
+        rows = [(task(name), START + HOUR) for name in (*names, *"abcdef")]
+        bound = ledgers[number].bind(rows, f"node-{number}", START)
+        return sum(bound[name].fresh for name in names)
+
+    def fires() -> int:
+        return len(ledgers[0].transact(lambda tx: tx.fire([step])).runs)
+
+    *fresh, fired = together(*(lambda n=n: binds(n) for n in range(1, NODES)), fires)
+    assert sum(fresh) == len(names)
+    assert fired == 1
+    assert ledgers[0].stored(["a"])["a"].cursor == START + HOUR
+    assert len(ledgers[0].reading.tasks()) == len(names) + 6
+
+
+def test_a_dead_node_is_buried_once(ledgers: list[SqlLedger]) -> None:
+    """Three nodes find it at once, and its owner wakes up and ends its run: one of them wins."""
+    for _ in range(20):
+        ledgers[0].transact(lambda tx: tx.insert(run_of("a")))
+        (run,) = ledgers[0].transact(lambda tx: tx.claim(wish(1, node="zombie")))
+        results = together(
+            *(lambda n=n: ledgers[n].bury(["zombie"], START, rerun=True).runs for n in (1, 2, 3)),
+            partial(ledgers[0].transact, partial(end, [run])),
+        )
+        *buried, (held,) = results
+        winners = [each for some in buried for each in some] + ([held] if held else [])
+        assert len(winners) == 1
+        ledgers[0].transact(
+            lambda tx: tx.end([completed(each) for each in tx.claim(wish(1, now=START + SECOND))])
+        )
+
+
+def test_pruning_together_deletes_everything_once(ledgers: list[SqlLedger]) -> None:
+    """Nodes that prune at the same time pass over each other's rows."""
+    old = [run_of("a", state=RunState.COMPLETED, finished_at=START) for _ in range(1_200)]
+    ledgers[0].transact(lambda tx: [tx.insert(run) for run in old])
+    pruned = together(*(lambda n=n: ledgers[n].prune(START + HOUR) for n in range(NODES)))
+    assert sum(pruned) == len(old)
+
+
+def test_documents_and_plugins_are_replaced_by_one_after_the_other(
+    ledgers: list[SqlLedger],
+) -> None:
+    """Four nodes write the same names at once, twenty times; the last one stays."""
+    record = {"name": "p", "source": "s", "fingerprint": "", "state": "loaded", "problems": []}
+
+    def writes(number: int) -> None:
+        for _ in range(20):
+            ledgers[number].amend(
+                lambda catalogue: catalogue.note_plugins([record | {"loaded_at": START}])
+            )
+            ledgers[number].store_document(
+                {"name": "d", "source": f"node-{number}", "etag": None, "body": [1],
+                 "fetched_at": START}
+            )  # fmt: skip
+
+    together(*(lambda number=number: writes(number) for number in range(NODES)))
+    assert [each.name for each in ledgers[0].reading.plugins()] == ["p"]
+    found = ledgers[0].document("d")
+    assert found is not None
+    assert found["body"] == [1]
+
+
+def test_nodes_join_and_beat_beside_each_other(ledgers: list[SqlLedger]) -> None:
+    """A turn that relies on being alive holds a burial up, and no one else's beat."""
+    for number, ledger in enumerate(ledgers):
+        ledger.join(node(f"node-{number}"), START, lease(START + 15 * SECOND))
+    entered, release = threading.Event(), threading.Event()
+
+    def turn(tx: Any) -> None:  # noqa: ANN401 - the transaction
+        assert tx.is_alive("node-0")
+        entered.set()
+        assert release.wait(10)
+
+    turning = threading.Thread(target=lambda: ledgers[0].transact(turn))
+    turning.start()
+    assert entered.wait(10)
+    burying = threading.Thread(target=lambda: ledgers[1].bury(["node-0"], START, rerun=True))
+    burying.start()
+    assert ledgers[2].beat("node-2", START, lease(START + 15 * SECOND))
+    burying.join(0.3)
+    assert burying.is_alive()
+    release.set()
+    turning.join(10)
+    burying.join(10)
+    assert not ledgers[0].transact(lambda tx: tx.is_alive("node-0"))
