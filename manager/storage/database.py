@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from core.errors import LedgerError
-from manager.storage.addresses import address_of
+from manager.storage.addresses import address_of, label_of
 from manager.storage.faults import FAULTS, CommitFault, judged, kind_of
 from manager.storage.gate import Gate
 from manager.storage.sqlite import SqliteBackend
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from sqlalchemy.engine import Connection
+    from sqlalchemy.engine import URL, Connection
 
     from core.clock import Clock
 
@@ -119,9 +119,7 @@ class Database:
         if address.get_backend_name() == "sqlite":
             self.backend = SqliteBackend(address, synchronous, pool, echo=echo)
         else:
-            from manager.storage.postgres import PostgresBackend  # noqa: PLC0415 - an extra
-
-            self.backend = PostgresBackend(address, pool, echo=echo)
+            self.backend = _postgres(address, pool, echo=echo)
         self.label = self.backend.label
         self.gate = Gate(self.label, clock, self.backend.pause, draw)
 
@@ -203,3 +201,13 @@ class Database:
         committing = isinstance(error, CommitFault)
         cause = error.error if isinstance(error, CommitFault) else error
         return judged(self.label, cause, kind_of(cause, committing=committing))
+
+
+def _postgres(address: URL, pool: dict[str, Any], *, echo: bool) -> Backend:
+    try:
+        from manager.storage.postgres import PostgresBackend  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        said = str(error).splitlines()[0]
+        text = f"its driver is missing: pip install 'taskrack[postgres]' 'psycopg[binary]' ({said})"
+        raise LedgerError(label_of(address), text) from None
+    return PostgresBackend(address, pool, echo=echo)
