@@ -19,7 +19,7 @@ from core.clock import SystemClock
 from tests.reliability.checking import Report, Scale
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-CHECKS: Final[tuple[str, ...]] = ("forecasts", "overlaps", "orders")
+CHECKS: Final[tuple[str, ...]] = ("forecasts", "overlaps", "orders", "postgres_faults")
 """Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
 
 
