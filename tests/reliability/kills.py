@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Final
 
 from core.clock import SystemClock
 from tests.reliability import journal, workload
-from tests.reliability.checker import Checker, Expected, Findings
+from tests.reliability.aftermath import drain, dropped_outcomes, judge, settled
 from tests.reliability.checking import Report, Scale
 from tests.reliability.nodes import PATIENCE, Nodes
-from tests.reliability.rows import SqliteStore, Store, rows_of
-from tests.reliability.warm import LOG, Order
+from tests.reliability.rows import SqliteStore, Store
+from tests.reliability.warm import Order
 from tests.reliability.workload import QUICK_RETRY, Kind
 from tests.tools import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
+    from tests.reliability.checker import Findings
     from tests.reliability.nodes import Container
 
 LEASE: Final = 2.5
@@ -34,8 +34,6 @@ HEARTBEAT: Final = 0.4
 CONTAINERS: Final = 3
 BETWEEN: Final = (0.02, 0.25)
 """Seconds from one kill to the next."""
-UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
-TAKEN_AWAY: Final = "was taken away, its outcome is dropped"
 KINDS: Final = {
     "again": Kind(count=30),
     "once": Kind(count=35, at_most_once=True),
@@ -68,16 +66,25 @@ def check(scale: Scale, folder: Path) -> Report:
     return stormed(STORMS[scale], SqliteStore(folder / "ledger.db"), folder)
 
 
-def stormed(storm: Storm, store: Store, folder: Path) -> Report:
-    """Kill containers on *store*; *folder* is empty but for it."""
+def stormed(storm: Storm, store: Store, folder: Path, fault: str = "") -> Report:
+    """Kill containers on *store*; *folder* is empty but for it.
+
+    Args:
+        storm: How much.
+        store: The database.
+        folder: For the files.
+        fault: The text of a plugin that breaks the container on purpose.
+    """
     tasks = workload.project(folder, store, KINDS)
+    (folder / "load" / "fault").mkdir()
+    (folder / "load" / "fault" / "taskplugins.py").write_text(fault, encoding="utf-8")
     with Nodes() as nodes:
         weather = Weather(storm, nodes, folder)
         weather.break_loose()
         until = settled(store, tasks)
         for container in weather.containers:
             container.kill()
-        drain(nodes, store, folder)
+        drain(nodes, store, weather.order)
     findings = judge(store, folder, tasks, until)
     return _report(storm, weather, findings, store, folder)
 
@@ -93,6 +100,11 @@ class Weather:
     span: tuple[int, int] = (0, 0)
     _paused: tuple[Container, float] | None = None
     _clock: SystemClock = field(default_factory=SystemClock)
+
+    @property
+    def order(self) -> Order:
+        """What each container is."""
+        return Order(folder=str(self.folder), lease=LEASE, heartbeat=HEARTBEAT, resumes=True)
 
     def break_loose(self) -> None:
         """Start the containers, then kill and pause them, as often as the storm says."""
@@ -151,38 +163,7 @@ class Weather:
             self._paused = None
 
     def _started(self) -> Container:
-        order = Order(folder=str(self.folder), lease=LEASE, heartbeat=HEARTBEAT)
-        return self.nodes.start(order)
-
-
-def settled(store: Store, tasks: Mapping[str, Expected]) -> int:
-    """Wait until every occurrence up to now is decided; return now, in microseconds."""
-    until = journal.wall()
-    query = f"SELECT count(*) FROM tasks WHERE cursor >= {until}"  # noqa: S608 - a number
-    eventually(lambda: store.fetch(query)[0][0] == len(tasks), PATIENCE)
-    return until
-
-
-def drain(nodes: Nodes, store: Store, folder: Path) -> None:
-    """Let a container finish what is left, with no new occurrence, and shut it down."""
-    order = Order(folder=str(folder), lease=LEASE, heartbeat=HEARTBEAT, environ=UNTIMED)
-    last = nodes.start(order).ready()
-    still = "SELECT count(*) FROM runs WHERE state IN ('pending', 'running', 'retrying')"
-    eventually(lambda: store.fetch(still)[0][0] == 0, PATIENCE)
-    last.end()
-
-
-def judge(
-    store: Store, folder: Path, tasks: Mapping[str, Expected], until: int | None = None
-) -> Findings:
-    """Hold journal, ledger and schedules against each other."""
-    entries, damaged = journal.read(folder / workload.FILE)
-    return Checker(entries, damaged, rows_of(store), tasks, until).check()
-
-
-def dropped_outcomes(folder: Path) -> int:
-    """Return how many outcomes came too late, by the containers' own words."""
-    return (folder / LOG).read_text(encoding="utf-8", errors="replace").count(TAKEN_AWAY)
+        return self.nodes.start(self.order)
 
 
 def _report(

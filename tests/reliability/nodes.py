@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.reliability.warm import Order
 
 ROOT: Final = Path(__file__).parents[2]
-PATIENCE: Final = 60.0
+PATIENCE: Final = 120.0
 """Seconds that a start or an end may take on a machine that does much else."""
 
 

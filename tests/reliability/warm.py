@@ -15,14 +15,16 @@ import signal
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from functools import partial
 from importlib import import_module
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations import load_config
+from core.run import TaskState
 from loggers import setup_logging
 from manager.container import plugins_of
 from manager.engine.node import this_node
@@ -56,6 +58,7 @@ class Order:
         environ: Variables that it gets.
         script: ``module:function`` that is called with its settings and its assembly, in the place
             of running until SIGTERM.
+        resumes: Whether it lets quarantined tasks go on, as an operator would.
         held: Whether it waits for SIGUSR1 before it does anything.
     """
 
@@ -65,6 +68,7 @@ class Order:
     host: str = ""
     environ: dict[str, str] = field(default_factory=dict)
     script: str = ""
+    resumes: bool = False
     held: bool = False
 
     @property
@@ -130,7 +134,13 @@ def _contain(order: Order) -> None:
     signal.signal(signal.SIGTERM, lambda number, _frame: asked.put(number))
     tasks.start()
     _tell(ready=os.getpid())
-    asked.get()
+    while asked.empty():
+        with suppress(Empty):
+            asked.put(asked.get(timeout=1))
+        if order.resumes:
+            for task in tasks.list_tasks():
+                if task.status is TaskState.QUARANTINED:
+                    tasks.resume_task(task.id)
     tasks.shutdown()
 
 

@@ -1,0 +1,50 @@
+"""What is done when containers have suffered enough: their work ends, and is judged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from tests.reliability import journal, workload
+from tests.reliability.checker import Checker, Expected, Findings
+from tests.reliability.nodes import PATIENCE, Nodes
+from tests.reliability.rows import Store, rows_of
+from tests.reliability.warm import LOG, Order
+from tests.tools import eventually
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
+TAKEN_AWAY: Final = "was taken away, its outcome is dropped"
+
+
+def settled(store: Store, tasks: Mapping[str, Expected]) -> int:
+    """Wait until every occurrence up to now is decided; return now, in microseconds."""
+    until = journal.wall()
+    query = f"SELECT count(*) FROM tasks WHERE cursor >= {until}"  # noqa: S608 - a number
+    eventually(lambda: store.fetch(query)[0][0] == len(tasks), PATIENCE)
+    return until
+
+
+def drain(nodes: Nodes, store: Store, order: Order) -> None:
+    """Let a container as in *order* finish what is left, with no new occurrence, and end it."""
+    untimed = replace(order, environ={**order.environ, **UNTIMED})
+    last = nodes.start(untimed).ready()
+    still = "SELECT count(*) FROM runs WHERE state IN ('pending', 'running', 'retrying')"
+    eventually(lambda: store.fetch(still)[0][0] == 0, PATIENCE)
+    last.end()
+
+
+def judge(
+    store: Store, folder: Path, tasks: Mapping[str, Expected], until: int | None = None
+) -> Findings:
+    """Hold journal, ledger and schedules against each other."""
+    entries, damaged = journal.read(folder / workload.FILE)
+    return Checker(entries, damaged, rows_of(store), tasks, until).check()
+
+
+def dropped_outcomes(folder: Path) -> int:
+    """Return how many outcomes came too late, by the containers' own words."""
+    return (folder / LOG).read_text(encoding="utf-8", errors="replace").count(TAKEN_AWAY)
