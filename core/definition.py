@@ -8,7 +8,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
+from operator import attrgetter
+from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
 from core.policy import CatchUp, Delivery, Dst, OverlapPolicy, RetryPolicy
@@ -117,9 +119,8 @@ class TaskDefinition:
     @property
     def fingerprint(self) -> str:
         """A hash of everything that was written, equal where nothing changed."""
-        written = {name: getattr(self, name) for name in DATA_FIELDS | {"func_path"}}
-        text = json.dumps(written, sort_keys=True, default=_written)
-        return hashlib.sha256(text.encode()).hexdigest()
+        written = (*_VALUES(self), self.func_path, _policy(self.retry), _policy(self.overlap))
+        return hashlib.sha256(_TEXT(written).encode()).hexdigest()
 
     def amended(self, call: TaskDefinition) -> TaskDefinition:
         """Return this definition with the options that *call* wrote out for the same function."""
@@ -133,6 +134,7 @@ class TaskDefinition:
 _IDENTITY: Final = frozenset({"id", "func", "plugin", "source", "called", "given", "lane"})
 DATA_FIELDS: Final = frozenset(each.name for each in fields(TaskDefinition)) - _IDENTITY
 """The options of a definition that a later call for the same function may supply."""
+_VALUES: Final = attrgetter(*sorted(DATA_FIELDS - {"retry", "overlap"}))
 EDITABLE: Final = frozenset(
     {"name", "enabled", "trigger", "trigger_args", "max_retries", "timeout", "priority"},
 )
@@ -141,11 +143,25 @@ EDITABLE: Final = frozenset(
 
 def _written(value: object) -> object:
     """Return *value* as JSON can write it, in the same words in every process."""
-    if isinstance(value, RetryPolicy | OverlapPolicy):
-        return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, frozenset):
         return sorted(value)
     return dict(value) if isinstance(value, Mapping) else str(value)
+
+
+_TEXT: Final = json.JSONEncoder(sort_keys=True, default=_written).encode
+
+
+def _policy(policy: RetryPolicy | OverlapPolicy) -> str:
+    """Return *policy* as text; thousands of tasks share a few."""
+    try:
+        return _policy_text(policy)
+    except TypeError:  # made by hand, of parts that can be changed
+        return _policy_text.__wrapped__(policy)
+
+
+@lru_cache(maxsize=256)
+def _policy_text(policy: RetryPolicy | OverlapPolicy) -> str:
+    return _TEXT({each.name: getattr(policy, each.name) for each in fields(policy)})
 
 
 def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
@@ -158,6 +174,8 @@ def innermost(func: Callable[..., Any]) -> Callable[..., Any]:
 def is_coroutine_function(func: Callable[..., Any]) -> bool:
     """Tell whether calling *func* gives a coroutine; looks through partials and ``__call__``."""
     inner = innermost(func)
+    if type(inner) is FunctionType and not inner.__dict__:  # thousands are asked at a start
+        return bool(inner.__code__.co_flags & inspect.CO_COROUTINE)
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
         getattr(type(inner), "__call__", None),  # noqa: B004 - the method itself is asked
     )

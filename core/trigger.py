@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from zoneinfo import ZoneInfo
 
+_TEXT: Final = json.JSONEncoder(sort_keys=True).encode
 UNANCHORED: Final = frozenset({"cron", "date"})
 """Triggers that do not count from the first registration."""
 
@@ -82,6 +83,10 @@ class Schedule:
     dst: Dst = Dst.ONCE
     limits: Limits = NO_LIMITS
 
+    def __hash__(self) -> int:
+        """Return a hash of what tells most schedules apart: they are looked up often."""
+        return hash((self.arguments, self.anchor))
+
     @classmethod
     def of(
         cls,
@@ -93,7 +98,7 @@ class Schedule:
         limits: Limits = NO_LIMITS,
     ) -> Schedule:
         """Return the schedule of a definition that was first registered at *anchor*."""
-        text = json.dumps(dict(arguments), sort_keys=True)
+        text = _TEXT(dict(arguments))
         counted = None if trigger in UNANCHORED else limits.start or anchor
         return cls(trigger, text, timezone, counted, dst, limits)
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from core.registry import Registry
     from manager.engine.book import Book, LiveTask
     from manager.engine.cycle import Cycle
-    from manager.engine.planner import Planner
+    from manager.engine.planner import Planner, Upcoming
     from manager.engine.reporter import Reporter
 
 
@@ -55,11 +55,12 @@ class Binding:
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""
         now = self._clock.now()
-        rows = [(each, self._planner.first_run(each, now)) for each in definitions]
+        known: Upcoming = {}
+        rows = [(each, self._planner.first_run(each, now, known)) for each in definitions]
         stored = self._ledger.bind(rows, self._node_id, now)
         upcoming = self._take(definitions, stored, now)
-        for known in stored.values():
-            _compare(known, upcoming[known.id])
+        for each in stored.values():
+            _compare(each, upcoming[each.id])
 
     def refresh(self, stored: Sequence[StoredTask]) -> None:
         """Put into effect what somebody changed about tasks in the ledger."""
@@ -84,11 +85,12 @@ class Binding:
         """
         tasks: list[LiveTask] = []
         firings: dict[str, Firing] = {}
+        alike: Upcoming = {}
         with self._lock:
             for definition in definitions:
                 known = stored[definition.id]
                 before = self._book.get(definition.id)
-                task = self._planner.live(definition, known)
+                task = self._planner.live(definition, known, alike)
                 resumed = before.held if before is not None and task.held is None else None
                 firing = self._planner.settle(task, known, now, resumed=resumed)
                 tasks.append(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from core.run import Reason
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from core.trigger import Schedule, Trigger
 
 
+_BUILT: Final = 4096
+"""So many triggers are remembered beyond those in use: tasks that are bound together share them."""
 _SLACK: Final = 64
 """So many outdated entries the heap may hold beyond one for each task."""
 
@@ -76,7 +79,7 @@ class Book:
 
     def __init__(self, timetable: Timetable, build: TriggerFactory) -> None:
         self._timetable = timetable
-        self._build = build
+        self._build = lru_cache(maxsize=_BUILT)(build)
         self._tasks: dict[str, LiveTask] = {}
         self._triggers: dict[Schedule, Trigger] = {}
         self._users: Counter[Schedule] = Counter()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from core.policy import Overlap
 from core.records import Firing
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from core.definition import TaskDefinition
     from core.records import StoredTask
     from core.run import RunIds
+    from core.trigger import Schedule, Trigger
     from manager.engine.book import Book
 
 _BEGINNING: Final = datetime.min.replace(tzinfo=UTC)
@@ -33,6 +34,22 @@ def in_effect(definition: TaskDefinition, overrides: Mapping[str, Any]) -> TaskD
     return replace(definition, **values) if values else definition
 
 
+Upcoming: TypeAlias = "dict[tuple[Schedule, datetime], datetime | None]"
+"""The first occurrences after instants: tasks that are bound together share many."""
+
+
+def _upcoming(
+    schedule: Schedule, trigger: Trigger, instant: datetime, known: Upcoming | None
+) -> datetime | None:
+    """Return the first occurrence after *instant*, worked out once for all of *known*."""
+    if known is None:
+        return trigger.next_after(instant)
+    key = schedule, instant
+    if key not in known:
+        known[key] = trigger.next_after(instant)
+    return known[key]
+
+
 class Planner:
     """Decides what becomes of occurrences; touches no database and no timer."""
 
@@ -42,14 +59,31 @@ class Planner:
         self._node_id = node_id
         self._timed = timed
 
-    def first_run(self, definition: TaskDefinition, now: datetime) -> datetime | None:
-        """Return when *definition* is due first if *now* is its first registration."""
+    def first_run(
+        self, definition: TaskDefinition, now: datetime, known: Upcoming | None = None
+    ) -> datetime | None:
+        """Return when *definition* is due first if *now* is its first registration.
+
+        Args:
+            definition: The task.
+            now: When it is registered.
+            known: What was found for other tasks, to be asked and filled.
+        """
         if not definition.enabled:
             return None
-        return self._book.trigger(definition.schedule(now)).next_after(now)
+        schedule = definition.schedule(now)
+        return _upcoming(schedule, self._book.trigger(schedule), now, known)
 
-    def live(self, definition: TaskDefinition, stored: StoredTask) -> LiveTask:
-        """Return the live task of *definition*, due from its stored cursor on."""
+    def live(
+        self, definition: TaskDefinition, stored: StoredTask, known: Upcoming | None = None
+    ) -> LiveTask:
+        """Return the live task of *definition*, due from its stored cursor on.
+
+        Args:
+            definition: As a plugin or a call wrote it.
+            stored: What the ledger knows of it.
+            known: What was found for other tasks, to be asked and filled.
+        """
         definition = in_effect(definition, stored.overrides)
         schedule = definition.schedule(stored.anchor)
         trigger = self._book.trigger(schedule)
@@ -66,7 +100,7 @@ class Planner:
             quarantined=stored.quarantined,
         )
         if self._timed and task.is_timed:
-            task.next_run = trigger.next_after(stored.cursor)
+            task.next_run = _upcoming(schedule, trigger, stored.cursor, known)
         return task
 
     def settle(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import UTC, date
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
@@ -42,7 +43,7 @@ def build_cron(arguments: Mapping[str, Any], zone: ZoneInfo, dst: Dst) -> WallTr
     return WallTrigger(pattern_of(arguments), zone, dst)
 
 
-def checked_cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
+def checked_cron(arguments: Mapping[str, Any], _timezone: str) -> dict[str, Any]:
     """Return *arguments* in their JSON form.
 
     Raises:
@@ -53,9 +54,19 @@ def checked_cron(arguments: Mapping[str, Any], timezone: str) -> dict[str, Any]:
         raise TriggerError("cron", [Problem("trigger_args", text)])
     if "expression" in arguments:
         return _expression(arguments)
-    _check_fields(arguments, timezone)
-    check_dates(pattern_of(arguments), " ".join(f"{name}={arguments[name]}" for name in arguments))
+    try:
+        _check(tuple(arguments.items()))
+    except TypeError:  # a value that cannot even be looked up
+        _check_fields(arguments)
     return dict(arguments)
+
+
+@lru_cache(maxsize=2048, typed=True)
+def _check(written: tuple[tuple[str, Any], ...]) -> None:
+    """Check fields that many tasks may share; what is wrong is said each time."""
+    arguments = dict(written)
+    _check_fields(arguments)
+    check_dates(pattern_of(arguments), " ".join(f"{name}={arguments[name]}" for name in arguments))
 
 
 def _expression(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -75,8 +86,7 @@ def check_dates(pattern: Pattern, written: str) -> None:
         raise TriggerError("cron", [Problem("trigger_args", text)])
 
 
-def _check_fields(arguments: Mapping[str, Any], timezone: str) -> None:
-    zone = ZoneInfo(timezone)
+def _check_fields(arguments: Mapping[str, Any]) -> None:
     problems: list[Problem] = []
     for name, value in arguments.items():
         if isinstance(value, bool) or not isinstance(value, int | str):
@@ -87,11 +97,19 @@ def _check_fields(arguments: Mapping[str, Any], timezone: str) -> None:
             text = f"expected {_RANGES[name]}, got {shown(value)}"
             problems.append(Problem(f"trigger_args.{name}", text))
             continue
-        try:
-            CronTrigger(**{name: value}, timezone=zone)
-        except (ValueError, OverflowError) as error:
-            said = repr(str(error))[1:-1]
+        said = _fault_of(name, value)
+        if said:
             text = f"expected {_RANGES[name]}, got {shown(value)} ({said:.120})"
             problems.append(Problem(f"trigger_args.{name}", text))
     if problems:
         raise TriggerError("cron", problems)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _fault_of(name: str, value: int | str) -> str:
+    """Return what the library says against the *value* of a field; empty if nothing."""
+    try:
+        CronTrigger(**{name: value}, timezone=UTC)
+    except (ValueError, OverflowError) as error:
+        return repr(str(error))[1:-1]
+    return ""

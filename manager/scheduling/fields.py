@@ -69,6 +69,13 @@ def is_well_formed(value: int | str) -> bool:
 
 def pattern_of(fields: Mapping[str, Any]) -> Pattern:
     """Return the local times that *fields* name, which were checked before."""
+    return _pattern_of(tuple(fields.items()))
+
+
+@lru_cache(maxsize=2048, typed=True)
+def _pattern_of(written: tuple[tuple[str, int | str], ...]) -> Pattern:
+    """Return the local times of fields that many tasks may share."""
+    fields = dict(written)
     cron = CronTrigger(**fields, timezone=UTC)
     by_name = {field.name: field for field in cron.fields}
     texts = _texts(cron, fields)

@@ -6,6 +6,7 @@ import inspect
 import json
 from collections.abc import Callable
 from datetime import date, datetime
+from types import FunctionType
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, ValidationError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _ID: Final = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+_GENERATES: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
 PRIORITIES: Final = {"low": -10, "normal": 0, "high": 10}
 
 
@@ -39,7 +41,11 @@ def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
 
 def _runs_when_called(func: Callable[..., Any]) -> Callable[..., Any]:
     inner = innermost(func)
-    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
+    if type(inner) is FunctionType:  # thousands are asked at a start
+        generates = bool(inner.__code__.co_flags & _GENERATES)
+    else:
+        generates = inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner)
+    if generates:
         text = "got a generator function: calling it runs nothing, so use 'return', not 'yield'"
         raise ValueError(f"expected {EXPECTED['func']}, {text}")
     try:
@@ -74,6 +80,10 @@ class RetryModel(BaseModel):
     never_on: Words = []
 
 
+_RETRY: Final = RetryModel()
+"""Frozen, so that thousands of definitions can have the same one."""
+
+
 class DefinitionModel(BaseModel):
     """A task definition as a plugin or a call writes it."""
 
@@ -87,10 +97,14 @@ class DefinitionModel(BaseModel):
     enabled: Annotated[bool, Strict()] = True
     max_retries: Annotated[Whole, Field(ge=0, le=1_000)] | None = None
     timeout: Seconds | None = None
-    args: Annotated[list[Any] | tuple[Any, ...], AfterValidator(_json)] = []
-    kwargs: Annotated[dict[Annotated[str, Strict()], Any], Strict(), AfterValidator(_json)] = {}
+    args: Annotated[list[Any] | tuple[Any, ...], AfterValidator(_json)] = Field(
+        default_factory=list
+    )
+    kwargs: Annotated[dict[Annotated[str, Strict()], Any], Strict(), AfterValidator(_json)] = Field(
+        default_factory=dict
+    )
     description: Annotated[str, Strict(), StringConstraints(max_length=2_000)] | None = None
-    tags: Words = []
+    tags: Words = Field(default_factory=list)
     timezone: TimeZone | None = None
     priority: (
         Annotated[int, Strict(), Field(ge=-1_000, le=1_000)] | Literal["low", "normal", "high"]
@@ -103,13 +117,15 @@ class DefinitionModel(BaseModel):
         | Annotated[dict[Literal["queue", "allow"], Several], Field(min_length=1, max_length=1)]
     ) = "skip"
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
-    retry: RetryModel = RetryModel()
+    retry: RetryModel = Field(default_factory=lambda: _RETRY)
     dst: Literal["once", "both", "skip"] = "once"
     start: Instant | None = None
     end: Instant | None = None
     max_runs: Annotated[Whole, Field(ge=1, le=1_000_000_000)] | None = None
     jitter: Pause = 0
-    exclude: Annotated[dict[Any, Any], Strict()] | Annotated[list[Any], Strict()] = {}
+    exclude: Annotated[dict[Any, Any], Strict()] | Annotated[list[Any], Strict()] = Field(
+        default_factory=dict
+    )
     run_on_start: Annotated[bool, Strict()] = False
     replace_existing: Annotated[bool, Strict()] = False
 
@@ -160,9 +176,13 @@ EXPECTED: Final[Mapping[str, str]] = {
 """What each key takes: the words that follow "expected" in a problem."""
 
 
+_KEYS: Final = frozenset(DefinitionModel.model_fields)
+_PLAIN: Final = frozenset({str, int, float, bool, type(None), FunctionType})
+
+
 def parse_definition(data: Mapping[Any, Any]) -> tuple[DefinitionModel | None, list[Problem]]:
     """Return *data* as a model, or every problem that it has, one a key."""
-    odd = [name for name in data if not _is_text(name)]
+    odd = [name for name in data if name not in _KEYS and not _is_text(name)]
     if odd:
         return None, [Problem("", f"expected keys that are texts, got {shown(odd[0])}")]
     try:
@@ -176,6 +196,8 @@ def tamed(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - whatever a plugi
 
     A derived class may do anything when it is read; down to *depth*, its content is copied.
     """
+    if type(value) in _PLAIN:
+        return value
     if isinstance(value, str):
         return str.__str__(value)
     if depth and isinstance(value, dict):

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, func, insert, select, update
 from core.run import Reason, RunState
 from manager.storage.locks import locks_of
 from manager.storage.prepared import Prepared, driver_of
-from manager.storage.rows import stored_task_of
+from manager.storage.rows import stored_task_of, task_row
 from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+    from core.definition import TaskDefinition
     from core.records import StoredTask
 
 SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
@@ -33,6 +34,11 @@ _WRITTEN: Final = (
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
 BIND: Final = Prepared(insert(bindings), bindings.c.keys(), "ON CONFLICT DO NOTHING")
+_TELLING: Final = (
+    "id", "fingerprint", "overrides", "removed", "plugin", "source", "lane",
+    "anchor", "cursor", "next_run", "paused", "quarantined", "revision", "fired",
+)  # fmt: skip
+"""The columns that tell whether a definition says anything new, and what becomes of it."""
 _REWRITE: Final = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -69,22 +75,57 @@ class Catalogue:
         return found
 
     def bind(
-        self, rows: Sequence[Mapping[str, Any]], node: str, now: datetime
+        self,
+        definitions: Sequence[tuple[TaskDefinition, datetime | None]],
+        node: str,
+        now: datetime,
     ) -> dict[str, StoredTask]:
         """Write definitions of this node; keep anchor, cursor, pause and overrides of known tasks.
 
         Args:
-            rows: Columns of the definitions, with ``next_run`` as a first registration has it.
+            definitions: Each with its next run as a first registration has it.
             node: Who can run them.
             now: Anchor and cursor of those that are new, cursor of those whose schedule changed.
         """
         self._locks.register()
-        if len(rows) <= 1:
-            self._locks.hold([row["id"] for row in rows])
-            known = self.stored([row["id"] for row in rows])
+        if len(definitions) <= 1:
+            self._locks.hold([definition.id for definition, _ in definitions])
         else:
             self._locks.hold_all()
-            known = self.stored()
+        bound = self._unchanged([definition for definition, _ in definitions])
+        rows = [
+            task_row(definition, next_run)
+            for definition, next_run in definitions
+            if definition.id not in bound
+        ]
+        bound |= self._written(rows, node, now)
+        if definitions:
+            own = [{"node": node, "task_id": definition.id} for definition, _ in definitions]
+            BIND.run_each(driver_of(self._connection), own)
+        offered = select(bindings.c.task_id).where(bindings.c.node == node)
+        others = update(tasks).where(tasks.c.id.in_(offered), tasks.c.node.is_distinct_from(node))
+        self._connection.execute(others.values(node=node))
+        return bound
+
+    def _unchanged(self, definitions: Sequence[TaskDefinition]) -> dict[str, StoredTask]:
+        """Return what is known of those whose rows already say all that would be written."""
+        query = select(*(tasks.c[name] for name in _TELLING))
+        if len(definitions) <= 1:
+            query = query.where(tasks.c.id.in_([each.id for each in definitions]))
+        rows = self._connection.execute(query).mappings()
+        known = {row["id"]: dict(row) for row in rows}
+        found: dict[str, StoredTask] = {}
+        for each in definitions:
+            row = known.get(each.id)
+            if row is not None and _says_the_same(row, each):
+                found[each.id] = stored_task_of(row)
+        return found
+
+    def _written(
+        self, rows: Sequence[Mapping[str, Any]], node: str, now: datetime
+    ) -> dict[str, StoredTask]:
+        """Write *rows*, the columns of definitions that are new or say something new."""
+        known = self.stored([row["id"] for row in rows])
         fresh = [_first(row, node, now) for row in rows if row["id"] not in known]
         if fresh:
             self._connection.execute(insert(tasks), fresh)
@@ -100,9 +141,6 @@ class Catalogue:
                     changes.append(_change(stands, node))
         if changes:
             self._connection.execute(_REWRITE, changes)
-        if rows:
-            own = [{"node": node, "task_id": row["id"]} for row in rows]
-            BIND.run_each(driver_of(self._connection), own)
         return bound
 
     def _rebound(
@@ -207,6 +245,16 @@ class Catalogue:
         if self._connection.execute(same).first() is None:
             line |= {"before": before and dict(before), "after": after and dict(after)}
             self._connection.execute(insert(audit), line)
+
+
+def _says_the_same(row: Mapping[str, Any], definition: TaskDefinition) -> bool:
+    return (
+        row["fingerprint"] == definition.fingerprint
+        and not row["overrides"]
+        and not row["removed"]
+        and (row["plugin"], row["source"]) == (definition.plugin, definition.source)
+        and row["lane"] == definition.lane
+    )
 
 
 def _says_when(row: Mapping[str, Any]) -> list[Any]:

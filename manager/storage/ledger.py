@@ -15,7 +15,7 @@ from manager.storage.locks import locks_of
 from manager.storage.membership import Membership
 from manager.storage.reading import Reading
 from manager.storage.recorder import Recorder
-from manager.storage.rows import run_of, stored_task_of, task_row
+from manager.storage.rows import run_of, stored_task_of
 from manager.storage.tables import (
     IS_RUNNING,
     IS_WAITING,
@@ -148,8 +148,7 @@ class SqlLedger:
         now: datetime,
     ) -> dict[str, StoredTask]:
         """Write definitions, all in one commit; each with the next run of a first registration."""
-        rows = [task_row(definition, next_run) for definition, next_run in definitions]
-        return self._recorder.write(lambda link: Catalogue(link).bind(rows, node, now))
+        return self._recorder.write(lambda link: Catalogue(link).bind(definitions, node, now))
 
     def amend(self, work: Callable[[Catalogue], T]) -> T:
         """Run *work* on the catalogue of tasks in a transaction.
