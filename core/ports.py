@@ -140,6 +140,10 @@ class Ledger(Protocol):
         """Write definitions, each with its next run as a first registration has it."""
         ...
 
+    def known(self) -> frozenset[str]:
+        """Return the ids of all tasks that were ever bound."""
+        ...
+
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         """Return what is known of tasks; unknown ids are left out."""
         ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loggers import get_logger
+from manager.engine.planner import Upcoming
 from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from core.registry import Registry
     from manager.engine.book import Book, LiveTask
     from manager.engine.cycle import Cycle
-    from manager.engine.planner import Planner, Upcoming
+    from manager.engine.planner import Planner
     from manager.engine.reporter import Reporter
 
 
@@ -55,8 +56,11 @@ class Binding:
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""
         now = self._clock.now()
-        known: Upcoming = {}
-        rows = [(each, self._planner.first_run(each, now, known)) for each in definitions]
+        known, found = self._ledger.known(), Upcoming()
+        rows = [
+            (each, None if each.id in known else self._planner.first_run(each, now, found))
+            for each in definitions
+        ]
         stored = self._ledger.bind(rows, self._node_id, now)
         upcoming = self._take(definitions, stored, now)
         for each in stored.values():
@@ -85,12 +89,12 @@ class Binding:
         """
         tasks: list[LiveTask] = []
         firings: dict[str, Firing] = {}
-        alike: Upcoming = {}
+        found = Upcoming()
         with self._lock:
             for definition in definitions:
                 known = stored[definition.id]
                 before = self._book.get(definition.id)
-                task = self._planner.live(definition, known, alike)
+                task = self._planner.live(definition, known, found)
                 resumed = before.held if before is not None and task.held is None else None
                 firing = self._planner.settle(task, known, now, resumed=resumed)
                 tasks.append(task)

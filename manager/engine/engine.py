@@ -155,10 +155,10 @@ class Engine:
         if ready is not None:
             ready()
         self._execution.start()
-        self._timetable.start(lambda _schedule: self._wakeup.set())
         self.state = EngineState.RUNNING
         if self._threaded:
             self._serving.start()
+        self._timetable.start(lambda _schedule: self._wakeup.set())  # thousands take their time
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
 from core.policy import Overlap
 from core.records import Firing
@@ -34,20 +34,18 @@ def in_effect(definition: TaskDefinition, overrides: Mapping[str, Any]) -> TaskD
     return replace(definition, **values) if values else definition
 
 
-Upcoming: TypeAlias = "dict[tuple[Schedule, datetime], datetime | None]"
-"""The first occurrences after instants: tasks that are bound together share many."""
+class Upcoming:
+    """First occurrences after instants: tasks that are bound together share many."""
 
+    def __init__(self) -> None:
+        self._found: dict[tuple[Schedule, datetime], datetime | None] = {}
 
-def _upcoming(
-    schedule: Schedule, trigger: Trigger, instant: datetime, known: Upcoming | None
-) -> datetime | None:
-    """Return the first occurrence after *instant*, worked out once for all of *known*."""
-    if known is None:
-        return trigger.next_after(instant)
-    key = schedule, instant
-    if key not in known:
-        known[key] = trigger.next_after(instant)
-    return known[key]
+    def after(self, schedule: Schedule, trigger: Trigger, instant: datetime) -> datetime | None:
+        """Return the first occurrence of *schedule*, whose trigger is given, after *instant*."""
+        key = schedule, instant
+        if key not in self._found:
+            self._found[key] = trigger.next_after(instant)
+        return self._found[key]
 
 
 class Planner:
@@ -72,7 +70,7 @@ class Planner:
         if not definition.enabled:
             return None
         schedule = definition.schedule(now)
-        return _upcoming(schedule, self._book.trigger(schedule), now, known)
+        return (known or Upcoming()).after(schedule, self._book.trigger(schedule), now)
 
     def live(
         self, definition: TaskDefinition, stored: StoredTask, known: Upcoming | None = None
@@ -100,7 +98,7 @@ class Planner:
             quarantined=stored.quarantined,
         )
         if self._timed and task.is_timed:
-            task.next_run = _upcoming(schedule, trigger, stored.cursor, known)
+            task.next_run = (known or Upcoming()).after(schedule, trigger, stored.cursor)
         return task
 
     def settle(

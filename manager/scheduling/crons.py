@@ -54,19 +54,9 @@ def checked_cron(arguments: Mapping[str, Any], _timezone: str) -> dict[str, Any]
         raise TriggerError("cron", [Problem("trigger_args", text)])
     if "expression" in arguments:
         return _expression(arguments)
-    try:
-        _check(tuple(arguments.items()))
-    except TypeError:  # a value that cannot even be looked up
-        _check_fields(arguments)
-    return dict(arguments)
-
-
-@lru_cache(maxsize=2048, typed=True)
-def _check(written: tuple[tuple[str, Any], ...]) -> None:
-    """Check fields that many tasks may share; what is wrong is said each time."""
-    arguments = dict(written)
     _check_fields(arguments)
     check_dates(pattern_of(arguments), " ".join(f"{name}={arguments[name]}" for name in arguments))
+    return dict(arguments)
 
 
 def _expression(arguments: Mapping[str, Any]) -> dict[str, Any]:

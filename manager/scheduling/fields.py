@@ -72,7 +72,7 @@ def pattern_of(fields: Mapping[str, Any]) -> Pattern:
     return _pattern_of(tuple(fields.items()))
 
 
-@lru_cache(maxsize=2048, typed=True)
+@lru_cache(maxsize=2048)
 def _pattern_of(written: tuple[tuple[str, int | str], ...]) -> Pattern:
     """Return the local times of fields that many tasks may share."""
     fields = dict(written)

@@ -157,6 +157,11 @@ class SqlLedger:
         """
         return self._recorder.write(lambda link: work(Catalogue(link)))
 
+    def known(self) -> frozenset[str]:
+        """Return the ids of all tasks that were ever bound."""
+        with self._database.read() as connection:
+            return frozenset(connection.execute(select(tasks.c.id)).scalars())
+
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         """Return what is known of tasks; unknown ids are left out."""
         with self._database.read() as connection:

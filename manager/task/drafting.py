@@ -26,6 +26,7 @@ _WRITTEN: Final = (
     *("start", "end", "max_runs", "exclude"),
 )
 """The keys of a ready-made definition that have the form of a written one's."""
+_RETRY: Final = RetryPolicy()
 _KINDS: Final[Mapping[str, Any]] = {
     "timeout": timedelta | None,
     "misfire_grace_time": timedelta | None,
@@ -145,7 +146,7 @@ class Drafter:
             misfire_grace_time=_seconds(model.misfire_grace_time),
             overlap=_overlap(model.overlap),
             delivery=Delivery(model.delivery),
-            retry=_retry(model.retry),
+            retry=_retry(model.retry) if "retry" in given else _RETRY,
             dst=Dst(model.dst),
             start=timing.start,
             end=timing.end,

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
 from configurations.masking import shown
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from core.trigger import TriggerFactories
+
+
+_LIMITS: Final = ("start", "end", "exclude")
+_PLAIN: Final = frozenset({"cron", "interval"})
+"""Triggers whose arguments are numbers and texts."""
+_WORDS: Final = frozenset({str, int, float, bool})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +65,9 @@ def timing_of(
         plugged: Kinds of trigger that plugins offer.
     """
     trigger, arguments = data.get("trigger"), data.get("trigger_args")
+    shared = _shared(trigger, arguments, timezone, data)
+    if shared is not None:
+        return Timing(dict(shared)), []
     try:
         zone = ZoneInfo(timezone)
     except (LookupError, ValueError, TypeError, OSError):
@@ -83,6 +94,30 @@ def timing_of(
     if not problems and (start or end or exclude or trigger in COMBINATIONS):
         problems += _unreachable(trigger, timing, timezone, plugged)
     return (Timing() if problems else timing), problems
+
+
+def _shared(
+    trigger: object, arguments: object, timezone: str, data: Mapping[str, Any]
+) -> Mapping[str, Any] | None:
+    """Return the arguments of a sound trigger that thousands of tasks may have, else ``None``."""
+    if not isinstance(trigger, str) or trigger not in _PLAIN or not isinstance(arguments, dict):
+        return None
+    if any(data.get(name) is not None for name in _LIMITS):
+        return None
+    if any(type(name) is not str or type(arguments[name]) not in _WORDS for name in arguments):
+        return None
+    written = tuple((name, type(value), value) for name, value in arguments.items())
+    with suppress(TriggerError):  # what is wrong is said by who looks at all of it
+        return _checked(trigger, written, timezone)
+    return None
+
+
+@lru_cache(maxsize=2048)
+def _checked(
+    trigger: str, written: tuple[tuple[str, type, Any], ...], timezone: str
+) -> Mapping[str, Any]:
+    """Return arguments in their JSON form; the types tell 1 from ``True``."""
+    return checked_arguments(trigger, {name: value for name, _, value in written}, timezone)
 
 
 def exclude_text(exclude: Mapping[str, Any]) -> str:

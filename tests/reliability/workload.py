@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from dataclasses import dataclass
-from datetime import UTC, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,7 +97,8 @@ def project(
         folder: Empty.
         store: The database.
         kinds: What tasks, by the beginning of their ids.
-        phases: Into so many equal parts the spacing is divided, each with its share of the tasks.
+        phases: Into so many equal parts the spacing is divided, each with its share of the tasks;
+            with 0 all count from their registration.
         manager: More settings of the section.
     """
     base = (wall() // 1_000_000 + 2) * 1_000_000
@@ -106,7 +107,7 @@ def project(
     for name, kind in kinds.items():
         every = round(kind.every * 1_000_000)
         for number in range(kind.count):
-            start = base + len(rows) % phases * every // phases
+            start = base + len(rows) % phases * every // phases if phases else None
             task_id = f"{name}-{number}"
             rows.append(_row(task_id, kind, start))
             known = {"at_most_once": kind.at_most_once, "may_drop": kind.may_drop}
@@ -134,8 +135,8 @@ def definitions(file: str) -> list[dict[str, Any]]:
     return [{**row, "func": FUNCTIONS[row["func"]]} for row in rows]
 
 
-def _row(task_id: str, kind: Kind, start: int) -> dict[str, Any]:
-    begin = EPOCH + timedelta(microseconds=start)
+def _row(task_id: str, kind: Kind, start: int | None) -> dict[str, Any]:
+    begin = {} if start is None else {"start": _text(start)}
     return {
         "id": task_id,
         "name": task_id,
@@ -144,14 +145,18 @@ def _row(task_id: str, kind: Kind, start: int) -> dict[str, Any]:
         "trigger_args": {"seconds": kind.every},
         "enabled": True,
         "max_retries": 0,
-        "timeout": 60,
-        "start": begin.astimezone(UTC).isoformat(),
+        "timeout": 600,
+        **begin,
         "kwargs": {"seconds": kind.seconds},
         "overlap": "allow",
         "catch_up": "all",
         "delivery": "at_most_once" if kind.at_most_once else "at_least_once",
         **dict(kind.options),
     }
+
+
+def _text(instant: int) -> str:
+    return (EPOCH + timedelta(microseconds=instant)).isoformat()
 
 
 def running() -> RunContext:

@@ -66,3 +66,25 @@ def test_an_overlap_that_is_none_of_these_is_named(overlap: object) -> None:
     """The message names every form."""
     with pytest.raises(DefinitionError, match=r"overlap: expected 'skip'.*or \{'allow': 3\}"):
         Drafter().draft(HOURLY | {"overlap": overlap}, plugin="p", source="p.py")
+
+
+@pytest.mark.parametrize(
+    ("trigger", "sound", "faulty"),
+    [("interval", {"seconds": 1}, {"seconds": True}), ("cron", {"hour": 1}, {"hour": True})],
+)
+def test_what_other_tasks_wrote_makes_no_fault_pass(
+    trigger: str, sound: dict[str, Any], faulty: dict[str, Any]
+) -> None:
+    """1 and ``True`` are equal to Python, and not to a schedule, whichever came before."""
+    written = HOURLY | {"trigger": trigger}
+    Drafter().draft(written | {"trigger_args": sound}, plugin="p", source="p.py")
+    with pytest.raises(DefinitionError, match="got True"):
+        Drafter().draft(written | {"trigger_args": faulty}, plugin="p", source="p.py")
+
+
+def test_tasks_with_equal_arguments_do_not_share_them() -> None:
+    """Whoever changes one definition's arguments changes no other task."""
+    first, _ = Drafter().draft(HOURLY, plugin="p", source="p.py")
+    second, _ = Drafter().draft(HOURLY | {"id": "other"}, plugin="p", source="p.py")
+    assert first.trigger_args == second.trigger_args
+    assert first.trigger_args is not second.trigger_args
