@@ -45,6 +45,7 @@ class Claiming:
                 blocked |= elsewhere
                 wish.contended()
             running = self._running(sorted(wanted - elsewhere))
+            chosen: list[str] = []
             for run_id, task_id in waiting:
                 if task_id in elsewhere:
                     continue
@@ -53,10 +54,11 @@ class Claiming:
                     blocked.add(task_id)
                     continue
                 running[task_id] += 1
-                claimed += self._started(run_id, wish)
+                chosen.append(run_id)
+            claimed += self._started(chosen, wish)
         if claimed:
-            started = [{"task": run.task_id, "at": run.started_at} for run in claimed]
-            STARTED.run_each(self._driver, started)
+            names = to_text(sorted({run.task_id for run in claimed}))
+            STARTED.run(self._driver, {"names": names, "at": wish.now})
         return claimed
 
     def _running(self, task_ids: Sequence[str]) -> Counter[str]:
@@ -71,7 +73,11 @@ class Claiming:
         rows = (NEXT_BUT if blocked else NEXT).run(self._driver, values)
         return [(row[0], row[1]) for row in rows]
 
-    def _started(self, run_id: str, wish: Claim) -> list[Run]:
-        values = {"run": run_id, "owner": wish.node, "at": wish.now}
-        row = self._connection.execute(START, values).mappings().one_or_none()
-        return [] if row is None else [run_of(row)]
+    def _started(self, run_ids: Sequence[str], wish: Claim) -> list[Run]:
+        """Start *run_ids*, those aside that do not wait any more; return them in that order."""
+        if not run_ids:
+            return []
+        values = {"names": to_text(run_ids), "owner": wish.node, "at": wish.now}
+        begun = [run_of(row) for row in self._connection.execute(START, values).mappings()]
+        places = {run_id: place for place, run_id in enumerate(run_ids)}
+        return sorted(begun, key=lambda run: places[run.id])

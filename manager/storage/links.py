@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import psycopg
@@ -11,11 +12,13 @@ from core.clock import SystemClock
 from loggers import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterator, Sequence
 
 _log = get_logger("taskrack.sql")
-SILENCE: Final = 5.0
-"""Seconds in which a server that is alive answers any statement."""
+SILENCE: Final = 4.0
+"""Seconds in which a server that is alive answers any statement of a container."""
+GREETING: Final = 2.0
+"""Seconds in which it answers one that costs nothing."""
 _CLOCK: Final = SystemClock()
 OPTIONS: Final[dict[str, Any]] = {
     "application_name": "taskrack",
@@ -29,8 +32,8 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 """What libpq is told, unless the URL says otherwise; the last is in milliseconds."""
 LIMITS: Final = {
-    "statement_timeout": "4500ms",
-    "lock_timeout": "4000ms",
+    "statement_timeout": "3500ms",
+    "lock_timeout": "3000ms",
     "idle_in_transaction_session_timeout": "5000ms",
 }
 """The server's own limits: a little shorter than ours, so that it is the server that ends a call.
@@ -38,7 +41,9 @@ LIMITS: Final = {
 The last one frees what a node holds that was stopped or cut off in the middle of a transaction.
 """
 PATIENCE: Final = LIMITS | {"statement_timeout": "60s", "lock_timeout": "60s"}
-"""The same while the schema is brought up to date, perhaps by another node."""
+"""The same while the schema is brought up to date, perhaps by another node, and for commands."""
+PATIENT: Final = 65.0
+"""Seconds that an answer may take then."""
 
 
 class BoundedLink(psycopg.Connection[Any]):
@@ -54,6 +59,15 @@ class BoundedLink(psycopg.Connection[Any]):
 
     silence: float = SILENCE
     until: float | None = None
+
+    @contextmanager
+    def greeting(self) -> Iterator[None]:
+        """Expect answers in the block sooner: they cost the server nothing."""
+        before, self.silence = self.silence, min(self.silence, GREETING)
+        try:
+            yield
+        finally:
+            self.silence = before
 
     def wait(self, gen: Any, *more: Any, **options: Any) -> Any:  # noqa: ANN401 - the driver's
         """Wait for an answer as long as it may take, then give the connection up.

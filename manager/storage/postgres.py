@@ -75,6 +75,7 @@ class PostgresBackend:
         self._readers: Engine | None = None
         self._writers: Engine | None = None
         self._writer: Connection | None = None
+        self._is_patient = False
         self._former: tuple[int, str] | None = None
         self._lock = threading.RLock()
 
@@ -107,7 +108,7 @@ class PostgresBackend:
         if version is None:
             return False
         require_newest(version, self.label)
-        self._readers = self._server.readers(self._pool)
+        self._readers, self._is_patient = self._server.readers(self._pool, patient=True), True
         return True
 
     def close(self) -> None:
@@ -141,7 +142,7 @@ class PostgresBackend:
             raise AssertionError
         with self._readers.connect() as connection:
             link = link_of(connection)
-            link.until = self._clock.monotonic() + _CALL
+            link.until = None if self._is_patient else self._clock.monotonic() + _CALL
             try:
                 yield connection
             finally:
@@ -182,7 +183,8 @@ class PostgresBackend:
             with suppress(psycopg.Error, SQLAlchemyError):
                 link = link_of(self._writer)
                 link.until = until
-                return self._writer, link, _numbered(link)
+                with link.greeting():
+                    return self._writer, link, _numbered(link)
             self._drop()
         writer = self._connected(until)
         link = link_of(writer)
@@ -242,7 +244,10 @@ class PostgresBackend:
         return False
 
     def _drop(self) -> None:
+        """Let go of a writing connection that is gone; those of readers may be too."""
         writer, self._writer = self._writer, None
+        if writer is not None and self._readers is not None:
+            self._readers.dispose()
         if writer is not None:
             with suppress(psycopg.Error, SQLAlchemyError):
                 writer.invalidate()

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from sqlalchemy.types import TypeEngine
 
 
+Answer = tuple[int, list[Any]]
+"""How many rows an execution changed or found, and the rows that it returned."""
+
+
 class Cursor(Protocol):
     """What an execution gives, by any driver."""
 
@@ -91,10 +95,31 @@ class Prepared:
         each: Cursor = cursor
         return each
 
+    def run_all(self, driver: Driver, rows: Sequence[Mapping[str, Any]]) -> list[Answer]:
+        """Execute it for each of *rows*; return what came of each.
+
+        A server is sent all of them before it is asked for the first answer.
+        """
+        compiled = self._compiled.get(type(driver)) or self._compile(driver)
+        bound = [compiled.bound(row) for row in rows]
+        pipeline = getattr(driver, "pipeline", None)
+        if pipeline is None or len(bound) <= 1:
+            return [_answer(driver.execute(compiled.text, each)) for each in bound]
+        with pipeline():
+            cursors = [driver.execute(compiled.text, each) for each in bound]
+        return [_answer(cursor) for cursor in cursors]
+
     def _compile(self, driver: Driver) -> _Compiled:
         made = _Compiled(self._statement, self._columns, self._ending, dialect_of(type(driver)))
         self._compiled[type(driver)] = made
         return made
+
+
+def _answer(cursor: Any) -> Answer:  # noqa: ANN401 - the driver's own
+    if cursor.description is None:
+        return cursor.rowcount, []
+    rows = cursor.fetchall()
+    return len(rows), rows
 
 
 class _Compiled:

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool, QueuePool
 
 from core.errors import LedgerError
-from manager.storage.links import LIMITS, PATIENCE, BoundedLink, connected
+from manager.storage.links import LIMITS, PATIENCE, PATIENT, BoundedLink, connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 OLDEST: Final = 13
 """The oldest release of the server that can be used."""
-_PATIENT: Final = 65.0
 _SERVER: Final = (
     "SELECT current_setting('server_version_num')::int / 10000,"
     " current_setting('server_encoding'), current_schema()"
@@ -48,7 +47,7 @@ class PostgresServer:
         engine = self._engine(PATIENCE, poolclass=NullPool)
         try:
             with engine.connect() as connection:
-                link_of(connection).silence = _PATIENT
+                link_of(connection).silence = PATIENT
                 release, encoding, schema = connection.exec_driver_sql(_SERVER).one()
                 connection.rollback()
                 self._require(release, encoding, schema)
@@ -58,15 +57,25 @@ class PostgresServer:
         finally:
             engine.dispose()
 
-    def readers(self, pool: dict[str, Any]) -> Engine:
+    def readers(self, pool: dict[str, Any], *, patient: bool = False) -> Engine:
         """Return readers, each asked before its use whether it is still connected."""
         engine = self._engine(
-            LIMITS,
+            PATIENCE if patient else LIMITS,
             poolclass=QueuePool,
             pool_pre_ping=True,
             isolation_level="REPEATABLE READ",
             **pool,
         )
+        dialect: Any = engine.dialect
+        ping = dialect.do_ping
+
+        def asked(link: BoundedLink) -> bool:
+            with link.greeting():
+                return bool(ping(link))
+
+        dialect.do_ping = asked
+        if patient:
+            event.listen(engine, "connect", lambda link, _record: _be_patient(link))
         return engine.execution_options(postgresql_readonly=True)
 
     def writers(self) -> Engine:
@@ -92,6 +101,10 @@ class PostgresServer:
             return connected(given, limits, echo=self._echo)
 
         return engine
+
+
+def _be_patient(link: BoundedLink) -> None:
+    link.silence = PATIENT
 
 
 def link_of(connection: Connection) -> BoundedLink:

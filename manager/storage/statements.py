@@ -27,6 +27,7 @@ from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, nodes, runs,
 if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
 
+_NAMED: Final = listed(bindparam("names", type_=Text))
 _BACKFILL: Final[ColumnElement[str]] = literal_column(f"'{Cause.BACKFILL.value}'")
 _OPEN: Final = select(func.count()).where(IS_OPEN, runs.c.task_id == bindparam("task"))
 _OWN: Final = _OPEN.where(runs.c.cause != _BACKFILL).scalar_subquery()
@@ -46,7 +47,7 @@ ADVANCE_COUNTING: Final = Prepared(_ADVANCE.returning(_OWN, _BACKFILLS))
 """The same, telling how many open runs the task has, and how many backfills that run."""
 INSERT: Final = Prepared(insert(runs), runs.c.keys(), "ON CONFLICT (task_id, fire_key) DO NOTHING")
 STARTED: Final = Prepared(
-    update(tasks).where(tasks.c.id == bindparam("task")).values(last_run=bindparam("at"))
+    update(tasks).where(tasks.c.id.bool_op("IN")(_NAMED)).values(last_run=bindparam("at"))
 )
 FIRED: Final = Prepared(
     update(tasks)
@@ -59,7 +60,7 @@ FIRED: Final = Prepared(
 """With the last run that a schedule may start, the task has no next one."""
 START: Final = (
     update(runs)
-    .where(runs.c.id == bindparam("run"), IS_WAITING)
+    .where(runs.c.id.bool_op("IN")(_NAMED), IS_WAITING)
     .values(
         state=RunState.RUNNING.value,
         reason=None,
@@ -126,7 +127,6 @@ ALIVE: Final = Prepared(
     .with_for_update(read=True)
 )
 """Whoever wants to bury the node waits until the transaction has ended."""
-_NAMED: Final = listed(bindparam("names", type_=Text))
 RUNNING_OF: Final = Prepared(
     select(runs.c.task_id, func.count())
     .where(IS_OPEN, IS_RUNNING, runs.c.task_id.bool_op("IN")(_NAMED))

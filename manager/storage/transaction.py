@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -30,6 +30,7 @@ from manager.storage.statements import (
     STARTED,
 )
 from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
+from manager.storage.types import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -64,7 +65,7 @@ class SqlTransaction:
     def fire(self, firings: Sequence[Firing]) -> Fired:
         """Advance cursors and insert the runs of those that nobody advanced before."""
         self._locks.hold([firing.task_id for firing in firings])
-        busy = [(firing, self._advanced(firing)) for firing in firings]
+        busy = list(zip(firings, self._advanced(firings), strict=True))
         won = [firing for firing, open_runs in busy if open_runs is not None]
         self._replace(won)
         rows: list[Run] = []
@@ -73,13 +74,12 @@ class SqlTransaction:
                 rows += _within(firing, *open_runs)
         if rows:
             rows = self._inserted(rows)
-        started = [
-            {"task": row.task_id, "at": row.started_at}
-            for row in rows
-            if row.state is RunState.RUNNING
-        ]
-        if started:
-            STARTED.run_each(self._driver, started)
+        started: dict[datetime | None, set[str]] = defaultdict(set)
+        for row in rows:
+            if row.state is RunState.RUNNING:
+                started[row.started_at].add(row.task_id)
+        for at, names in started.items():
+            STARTED.run(self._driver, {"names": to_text(sorted(names)), "at": at})
         self._count_fired(won, rows)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
@@ -107,7 +107,7 @@ class SqlTransaction:
         once.
         """
         self._locks.hold([ending.run.task_id for ending in endings])
-        fresh = [self._ended(ending) for ending in endings]
+        fresh = self._ended(endings)
         kept = [
             ending
             for ending, run in zip(endings, fresh, strict=True)
@@ -174,24 +174,31 @@ class SqlTransaction:
         shift_intervals(self._connection, shifts, now)
         shift_waiting(self._connection, node, step, now)
 
-    def _advanced(self, firing: Firing) -> tuple[int, int] | None:
-        """Advance a cursor; ``None`` where another node was first.
+    def _advanced(self, firings: Sequence[Firing]) -> list[tuple[int, int] | None]:
+        """Advance cursors; ``None`` where another node was first.
 
         Returns:
-            How many open runs the task has, backfills aside, and how many backfills run; counted
-            only where there is a room for them.
+            For each, how many open runs the task has, backfills aside, and how many backfills
+            run; counted only where there is a room for them.
         """
-        values = {
-            "task": firing.task_id,
-            "since": firing.since,
-            "until": firing.cursor,
-            "upcoming": firing.next_run,
-            "starts": firing.wants_to_run,
-        }
-        if firing.room is None:
-            return (0, 0) if ADVANCE.run(self._driver, values).rowcount == 1 else None
-        rows: list[tuple[int, int]] = ADVANCE_COUNTING.run(self._driver, values).fetchall()
-        return rows[0] if rows else None
+        moves = [
+            {
+                "task": firing.task_id,
+                "since": firing.since,
+                "until": firing.cursor,
+                "upcoming": firing.next_run,
+                "starts": firing.wants_to_run,
+            }
+            for firing in firings
+        ]
+        found: list[tuple[int, int] | None] = [None] * len(firings)
+        for counts, statement in ((False, ADVANCE), (True, ADVANCE_COUNTING)):
+            own = [place for place, each in enumerate(firings) if (each.room is not None) is counts]
+            answers = statement.run_all(self._driver, [moves[place] for place in own])
+            for place, (changed, rows) in zip(own, answers, strict=True):
+                if changed:
+                    found[place] = rows[0] if counts else (0, 0)
+        return found
 
     def _count_fired(self, won: Sequence[Firing], rows: Sequence[Run]) -> None:
         """Count what schedules with a most have started, and end those that reached it."""
@@ -240,23 +247,32 @@ class SqlTransaction:
                 )
             )
 
-    def _ended(self, ending: Ending) -> Run | None:
-        run = ending.run
-        if run.reason is Reason.CRASH:
-            return self.release([run], run.not_before)[0]
-        check_transition(RunState.RUNNING, run.state)
-        values: dict[str, Any] = {
-            "run": run.id,
-            "held": ending.token,
-            "after": run.state.value,
-            "why": run.reason,
-            "gave": run.result,
-            "said": run.error,
-            "trace": run.traceback,
-            "earliest": run.not_before,
-            "at": run.finished_at,
-        }
-        return run if END.run(self._driver, values).rowcount == 1 else None
+    def _ended(self, endings: Sequence[Ending]) -> list[Run | None]:
+        plain = [ending for ending in endings if ending.run.reason is not Reason.CRASH]
+        answers = END.run_all(self._driver, [_end_of(ending) for ending in plain])
+        held = {id(each): changed == 1 for each, (changed, _) in zip(plain, answers, strict=True)}
+        return [
+            self.release([ending.run], ending.run.not_before)[0]
+            if ending.run.reason is Reason.CRASH
+            else (ending.run if held[id(ending)] else None)
+            for ending in endings
+        ]
+
+
+def _end_of(ending: Ending) -> dict[str, Any]:
+    run = ending.run
+    check_transition(RunState.RUNNING, run.state)
+    return {
+        "run": run.id,
+        "held": ending.token,
+        "after": run.state.value,
+        "why": run.reason,
+        "gave": run.result,
+        "said": run.error,
+        "trace": run.traceback,
+        "earliest": run.not_before,
+        "at": run.finished_at,
+    }
 
 
 def _within(firing: Firing, busy: int, backfills: int) -> Sequence[Run]:

@@ -39,12 +39,12 @@ AGAIN_WITHIN: Final = 5.0
 """Seconds from the return of the database to the next start of a task."""
 FIRINGS_ASKED: Final = 100
 KINDS: Final = {
-    "again": Kind(count=50),
-    "once": Kind(count=25, at_most_once=True),
-    "again-loop": Kind(count=20, func="waiting", seconds=0.01),
-    "once-loop": Kind(count=10, func="waiting", seconds=0.01, at_most_once=True),
+    "again": Kind(count=30),
+    "once": Kind(count=15, at_most_once=True),
+    "again-loop": Kind(count=50, func="waiting", seconds=0.01),
+    "once-loop": Kind(count=20, func="waiting", seconds=0.01, at_most_once=True),
     "again-flaky": Kind(
-        count=15, func="flaky", options=(("max_retries", 5), ("retry", QUICK_RETRY))
+        count=10, func="flaky", options=(("max_retries", 5), ("retry", QUICK_RETRY))
     ),
 }
 STUMBLED: Final = "the engine stumbled"
@@ -66,7 +66,7 @@ def check(scale: Scale, folder: Path) -> Report:
     """Restart the server and break the network, as often as *scale* says."""
     with Server({}) as server, Proxy(server.port) as proxy:
         store = Behind(server, proxy, server.database())
-        tasks = workload.project(folder, store, KINDS)
+        tasks = workload.project(folder, store, KINDS, scheduler_thread_pool=40)
         with Nodes() as nodes:
             container = nodes.start(Order(folder=str(folder))).ready()
             trial = Trial(server, proxy, container, folder / workload.FILE)
