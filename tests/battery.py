@@ -19,7 +19,16 @@ from core.clock import SystemClock
 from tests.reliability.checking import Report, Scale
 
 DOCS: Final = Path(__file__).parents[1] / "docs"
-CHECKS: Final[tuple[str, ...]] = ("forecasts", "overlaps", "orders", "postgres_faults")
+CHECKS: Final[tuple[str, ...]] = (
+    "forecasts",
+    "kills",
+    "crash_points",
+    "postgres_faults",
+    "schedulers",
+    "overlaps",
+    "orders",
+    "recovery",
+)
 """Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
 
 

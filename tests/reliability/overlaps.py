@@ -11,9 +11,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Final
 
 from tests.reliability import journal, workload
+from tests.reliability.aftermath import drain, judge, settled
 from tests.reliability.checking import Report, Scale
 from tests.reliability.journal import Event
-from tests.reliability.kills import drain, judge, settled
 from tests.reliability.nodes import PATIENCE, Nodes
 from tests.reliability.rows import SqliteStore, Store
 from tests.reliability.warm import Order
@@ -65,7 +65,7 @@ def met(store: Store, folder: Path, containers: int, seconds: float) -> Report:
         until, pids = settled(store, tasks), {container.pid for container in running}
         for container in running:
             container.end()
-        drain(nodes, store, folder)
+        drain(nodes, store, Order(folder=str(folder)))
     entries, _damaged = journal.read(folder / workload.FILE)
     findings = judge(store, folder, tasks, until)
     busy = len({entry.pid for entry in entries} & pids)
