@@ -48,6 +48,7 @@ class Reason(StrEnum):
     PAUSED = "paused"
     QUARANTINED = "quarantined"
     INTERRUPTED = "interrupted"
+    UNCALLED = "uncalled"
     REQUESTED = "requested"
     REPLACED = "replaced"
     REMOVED = "removed"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from core.records import Claim, Ending
-from core.run import Reason, RunState
+from core.run import RunState
 from manager.engine.doubts import Doubts
-from manager.engine.recovery import unstarted
+from manager.engine.recovery import removed, unstarted
 from manager.engine.turn import Turn
 
 if TYPE_CHECKING:
@@ -284,9 +283,7 @@ class Cycle:
     def _begin(self, run: Run) -> None:
         task = self._book.get(run.task_id)
         if task is None:  # removed since the claim
-            gone = replace(run, state=RunState.CANCELLED, reason=Reason.REMOVED)
-            gone = replace(gone, finished_at=run.started_at)
-            self._unsaved.append(Ending(run=gone, token=run.token, attempt=None))
+            self._unsaved.append(removed(run))
             return
         if not self._tenure.holds:  # it was stopped since the commit: others may have the run
             self._unstarted.append(unstarted(run))

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.crashing import Buried
 from core.policy import Delivery
-from core.run import Reason, RunState
+from core.records import Ending
+from core.run import Attempt, Reason, RunState
 from loggers import get_logger
 from manager.engine.execution import STOPPED_BY_US
 from manager.engine.node import is_known_dead
@@ -76,10 +77,17 @@ def unstarted(run: Run) -> Run:
     return replace(
         run,
         state=RunState.PENDING,
-        reason=Reason.INTERRUPTED,
+        reason=Reason.UNCALLED,
         interruptions=run.interruptions + 1,
         error="its node was silent for longer than its lease before it called the function",
     )
+
+
+def removed(run: Run) -> Ending:
+    """Return the end of a run whose start was committed when its task was taken out."""
+    ended = run.started_at or run.created_at
+    gone = replace(run, state=RunState.CANCELLED, reason=Reason.REMOVED, finished_at=ended)
+    return Ending(run=gone, token=run.token, attempt=Attempt.of(gone, ended))
 
 
 def given_back(live: LiveRun) -> Run:

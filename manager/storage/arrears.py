@@ -64,7 +64,9 @@ def _unstarted(connection: Connection, living: list[str], now: datetime) -> Iter
     free = exists().where(bindings.c.task_id == runs.c.task_id, bindings.c.node.in_(living), ~crowd)
     query = (
         select(*_WHO, runs.c.state, runs.c.not_before)
+        .join(tasks, tasks.c.id == runs.c.task_id)
         .where(IS_WAITING, runs.c.not_before < now - BOUND, ~is_busy, free)
+        .where(tasks.c.quarantined.is_(False))
         .limit(MOST)
     )
     for run_id, task_id, state, due in connection.execute(query):
@@ -79,6 +81,7 @@ def _undecided(connection: Connection, timed: list[str], now: datetime) -> Itera
         tasks.c.next_run < now - BOUND,
         tasks.c.enabled.is_(True),
         tasks.c.paused.is_(False),
+        tasks.c.quarantined.is_(False),
         tasks.c.removed.is_(False),
         bound,
     )

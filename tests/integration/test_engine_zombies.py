@@ -94,7 +94,7 @@ def test_a_node_that_was_stopped_after_its_claim_does_not_call_the_function(lab:
     assert [call.token for call in lab.threads.calls.values()] == [2]
     found = lab.ledger.reading.run(asked.id)
     assert found is not None
-    assert [(each.number, each.outcome) for each in found.attempts] == [(1, "interrupted")]
+    assert [(each.number, each.outcome) for each in found.attempts] == [(1, "uncalled")]
 
 
 def test_a_node_whose_renewals_fail_starts_nothing_once_its_trust_has_lapsed(lab: Lab) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 OPEN: Final = frozenset({"pending", "running", "retrying"})
 DROPPED: Final = frozenset({"skipped", "missed"})
 FAILURES: Final = frozenset({"exception", "timeout"})
-TAKEN_AWAY: Final = frozenset({"crash", "interrupted"})
+TAKEN_AWAY: Final = frozenset({"crash", "interrupted", "uncalled"})
 CRASH_LIMIT: Final = 3
 """So many deaths of its process, and a run may be given up."""
 
