@@ -18,7 +18,7 @@ class Surroundings:
     """The settings to go by, and the task manager that runs the task.
 
     Attributes:
-        manager: ``None`` where the task is awaited outside a run, as in a test.
+        manager: ``None`` where the task is awaited outside a run, as in a test, or isolated.
     """
 
     config: Xcorecfg
@@ -32,6 +32,6 @@ def surroundings() -> Surroundings:
         ConfigurationError: The settings that are found cannot be used.
     """
     run = current_run()
-    if run is None:
+    if run is None or run.manager is None:
         return Surroundings(load_config(), None)
     return Surroundings(run.manager.config, run.manager)

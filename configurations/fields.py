@@ -146,6 +146,12 @@ OptionalWebUrl = Annotated[
     Expected("an http or https URL, or null"),
 ]
 Synchronous = Annotated[Literal["full", "normal"], Expected("'full' or 'normal'")]
+OptionalWhole = Annotated[Whole | None, Expected("a whole number, or null")]
+OptionalSeconds = Annotated[
+    Annotated[float, Strict(), Field(gt=0, allow_inf_nan=False), AfterValidator(plain)] | None,
+    Expected("a number of seconds above 0, or null"),
+]
+OptionalIsolation = Annotated[Literal["process"] | None, Expected("'process', or null")]
 PluginNames = Annotated[
     list[Annotated[str, Strict(), StringConstraints(min_length=1)]],
     Expected('a list of plugin names such as ["acme"]'),

@@ -20,8 +20,12 @@ from configurations.fields import (
     FilePath,
     Flag,
     OptionalFilePath,
+    OptionalIsolation,
     OptionalLogLevel,
+    OptionalSeconds,
     OptionalWebUrl,
+    OptionalWhole,
+    PluginNames,
     Seconds,
     SecondsOrNone,
     Synchronous,
@@ -126,6 +130,29 @@ class ManagerConfig(BaseConfig):
     )
     shutdown_grace: SecondsOrNone = Field(
         30, le=DAY_SECONDS, description="Seconds that running tasks get to end at shutdown."
+    )
+    isolation: OptionalIsolation = Field(
+        None, description="'process' runs every task in a process of its own unless it says else."
+    )
+    isolated_plugins: PluginNames = Field(
+        default_factory=list, description="Plugins whose tasks run in processes of their own."
+    )
+    process_workers: Whole = Field(
+        4, ge=1, le=1000, description="Isolated runs at once; as many processes are kept warm."
+    )
+    process_memory_mb: OptionalWhole = Field(
+        None,
+        ge=16,
+        le=1_048_576,
+        description="Megabytes that an isolated run may hold, where its definition says nothing.",
+    )
+    process_cpu_seconds: OptionalSeconds = Field(
+        None,
+        le=YEAR_SECONDS,
+        description="Processor seconds of an isolated run, where its definition says nothing.",
+    )
+    process_max_runs: Whole = Field(
+        100, ge=1, le=1_000_000, description="Runs after which a process is replaced."
     )
     reports_directory: FilePath = Field(
         "reports", description="Folder for the files that the shipped report task writes."

@@ -13,6 +13,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from core.isolation import UNLIMITED, Isolation, ResourceLimits
 from core.policy import CatchUp, Delivery, Dst, OverlapPolicy, RetryPolicy
 from core.trigger import Limits, Schedule
 
@@ -56,11 +57,14 @@ class TaskDefinition:
         jitter: Every occurrence is put off by a part of this that is its own.
         exclude: What is left out of its schedule, JSON values.
         run_on_start: Whether the task also runs once at each start of the container.
+        isolation: Where it is called; ``None`` is inside the container, as its function needs it.
+        limits: What an isolated run may use.
         plugin: Name of the plugin that offers it.
         source: Where it is written, such as ``backgroundtask/taskplugins.py, TASK_DEFINITIONS[0]``.
         called: Whether a call of ``add_task`` gave it, not a plugin's module.
         given: Names of the options that were written out, not defaulted.
-        lane: Which executor runs it: ``loop`` for coroutine functions, else ``thread``.
+        lane: Which executor runs it: ``process`` if it is isolated, ``loop`` for other coroutine
+            functions, else ``thread``.
     """
 
     id: str
@@ -89,6 +93,8 @@ class TaskDefinition:
     jitter: timedelta = timedelta(0)
     exclude: Mapping[str, Any] = field(default_factory=dict)
     run_on_start: bool = False
+    isolation: Isolation | None = None
+    limits: ResourceLimits = UNLIMITED
     plugin: str = APPLICATION
     source: str = ""
     called: bool = False
@@ -97,8 +103,13 @@ class TaskDefinition:
 
     def __post_init__(self) -> None:
         """Look once at what kind of function it is: every run asks for it."""
-        lane = "loop" if is_coroutine_function(self.func) else "thread"
-        object.__setattr__(self, "lane", lane)
+        lane = Isolation.PROCESS if self.is_isolated else lane_of(self.func)
+        object.__setattr__(self, "lane", str(lane))
+
+    @property
+    def is_isolated(self) -> bool:
+        """Whether it is called in a process of its own."""
+        return self.isolation is Isolation.PROCESS
 
     @property
     def func_path(self) -> str:
@@ -143,6 +154,8 @@ EDITABLE: Final = frozenset(
 
 def _written(value: object) -> object:
     """Return *value* as JSON can write it, in the same words in every process."""
+    if isinstance(value, ResourceLimits):
+        return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, frozenset):
         return sorted(value)
     return dict(value) if isinstance(value, Mapping) else str(value)
@@ -179,6 +192,11 @@ def is_coroutine_function(func: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(inner) or inspect.iscoroutinefunction(
         getattr(type(inner), "__call__", None),  # noqa: B004 - the method itself is asked
     )
+
+
+def lane_of(func: Callable[..., Any]) -> Isolation:
+    """Return where *func* is called inside the container."""
+    return Isolation.LOOP if is_coroutine_function(func) else Isolation.THREAD
 
 
 def path_of(func: Callable[..., Any]) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Collection
 
 
 class Backoff(StrEnum):
@@ -76,14 +77,23 @@ class RetryPolicy:
 
     def covers(self, error: type[BaseException]) -> bool:
         """Tell whether an attempt that raised *error* may be repeated."""
-        names = {name for kind in error.__mro__ for name in _names(kind)}
-        if names & self.never_on:
+        return self.covers_names(names_of(error))
+
+    def covers_names(self, names: Collection[str]) -> bool:
+        """Tell the same of an error whose classes have *names*, as ``names_of`` gives them."""
+        if not self.never_on.isdisjoint(names):
             return False
-        return not self.retry_on or bool(names & self.retry_on)
+        return not self.retry_on or not self.retry_on.isdisjoint(names)
 
 
-def _names(kind: type) -> tuple[str, str]:
-    return kind.__qualname__, f"{kind.__module__}.{kind.__qualname__}"
+def names_of(error: type[BaseException]) -> frozenset[str]:
+    """Return the names of *error* and of its base classes, each also with its module."""
+    kinds = error.__mro__
+    return frozenset(
+        name
+        for kind in kinds
+        for name in (kind.__qualname__, f"{kind.__module__}.{kind.__qualname__}")
+    )
 
 
 class Overlap(StrEnum):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from core.definition import TaskDefinition
     from core.run import Attempt, Reason, Run, RunState
 
 
@@ -189,6 +190,21 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What was raised in another process, or what became of that process.
+
+    Attributes:
+        text: Type and message, or what happened.
+        traceback: As text; ``None`` where nothing was raised.
+        names: Of the classes of what was raised, as ``core.policy.names_of`` gives them.
+    """
+
+    text: str
+    traceback: str | None = None
+    names: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one call ended.
 
@@ -197,12 +213,16 @@ class Outcome:
         reason: Why, where it did not complete.
         value: What the function returned.
         error: What it raised.
+        fault: The same of a call in another process.
+        remote: Whether *value* came from another process, in the form that the ledger keeps.
     """
 
     state: RunState
     reason: Reason | None = None
     value: Any = None
     error: BaseException | None = None
+    fault: Fault | None = None
+    remote: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +231,10 @@ class Call:
 
     Attributes:
         scope: What is to be entered around the call, in the thread or coroutine that makes it.
+        attempt: Its number, from 1.
+        scheduled_for: The instant for which its run was due.
+        definition: What the task says of itself, for an executor that goes by more than *func*.
+        hear: Takes what is to be called once the run is asked to end, at once if it was already.
     """
 
     run_id: str
@@ -220,6 +244,10 @@ class Call:
     args: Sequence[Any]
     kwargs: Mapping[str, Any]
     scope: Callable[[], AbstractContextManager[None]]
+    attempt: int = 1
+    scheduled_for: datetime | None = None
+    definition: TaskDefinition | None = None
+    hear: Callable[[Callable[[], None]], None] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from loguru import Record
 
+    from loggers.sinks import LineReader
 
 _SINK_OPTIONS: Final[dict[str, Any]] = {
     "level": 0,
@@ -113,7 +114,7 @@ def set_level(level: str | int) -> None:
                 "set_level works on the sinks of setup_logging, and they are not installed. "
                 "Call setup_logging, or change the level where the application set up logging.",
             )
-        _apply_level(number)
+        apply_level(number)
 
 
 def _install(settings: Settings) -> LoggingError | None:
@@ -126,18 +127,18 @@ def _install(settings: Settings) -> LoggingError | None:
         except OSError as error:
             fault = _file_fault(settings.file.path, error)
     console = Console(json=settings.json, colors=settings.colors)
-    _install_sinks(console, file)
+    install_sinks(console, file)
     root = logging.getLogger()
     if OWNED.entrance is None:
         OWNED.entrance = Entrance()
     if OWNED.entrance not in root.handlers:
         root.addHandler(OWNED.entrance)
-    _apply_level(settings.level)
-    _remove_default_sink()
+    apply_level(settings.level)
+    remove_default_sink()
     return fault
 
 
-def _install_sinks(console: Console, file: LogFile | None) -> None:
+def install_sinks(console: LineReader, file: LogFile | None) -> None:
     """Add outlet and mirror where they are missing, and exchange what the outlet feeds."""
     present = loguru_sinks()
     if OWNED.mirror is None or OWNED.mirror[1] not in present:
@@ -158,7 +159,7 @@ def _is_shown(record: Record) -> bool:
     return OWNED.mirror is None or not OWNED.mirror[0].is_echo(record)
 
 
-def _apply_level(number: int) -> None:
+def apply_level(number: int) -> None:
     """Show records from that level on, those of standard logging included."""
     OWNED.level = number
     root = logging.getLogger()
@@ -168,7 +169,8 @@ def _apply_level(number: int) -> None:
     root.setLevel(OWNED.root_level_set)
 
 
-def _remove_default_sink() -> None:
+def remove_default_sink() -> None:
+    """Remove loguru's own sink, and remember where it wrote."""
     default = loguru_sinks().get(OWNED.default_id)
     if default is None:
         return

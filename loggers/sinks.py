@@ -8,7 +8,7 @@ import sys
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING, Protocol, TextIO
 
 from loggers.lines import as_json, as_text, line_of
 
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from loguru import Message
 
     from loggers.lines import Line
+
+
+class LineReader(Protocol):
+    """Takes lines, one at a time."""
+
+    def write(self, line: Line) -> None:
+        """Take one line."""
+        ...
 
 
 class Console:
@@ -147,13 +155,13 @@ class Outlet:
 
     name = "taskrack"
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: LineReader) -> None:
         self._lock = threading.Lock()
         self._console = console
         self._file: LogFile | None = None
         self._file_is_broken = False
 
-    def feed(self, console: Console, file: LogFile | None) -> None:
+    def feed(self, console: LineReader, file: LogFile | None) -> None:
         """Exchange both; the file of before is closed."""
         with self._lock:
             before, self._console, self._file = self._file, console, file

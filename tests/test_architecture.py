@@ -37,16 +37,19 @@ BROAD_EXCEPT = {
     # a task's call, and what a task's own objects raise when they are shown
     "manager/executors/threads.py", "manager/executors/loop.py", "manager/engine/results.py",
     "manager/executors/daemons.py", "manager/testing/loops.py",
+    "manager/executors/children/worker.py", "manager/executors/children/footprint.py",
     # a hook's call
     "manager/plugins/host.py",
     # a plugin's import
-    "manager/plugins/loading.py",
+    "manager/plugins/loading.py", "manager/task/isolated.py",
     # a plugin's trigger
     "manager/scheduling/plugged.py",
     # it is raised again, where the call was asked for
     "manager/storage/limits.py",
     # the top of the engine's thread
     "manager/engine/serving.py",
+    # the top of a child process
+    "manager/executors/children/forking.py",
     # register_tasks goes on after a task that does not register, as documented
     "backgroundtask/taskplugins.py",
 }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from loggers import log_context
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
 _current: ContextVar[RunContext | None] = ContextVar("taskrack_run", default=None)
@@ -26,7 +26,7 @@ class RunContext:
         attempt: Number of this call, from 1.
         token: Rises with every attempt; give it to systems that must refuse a zombie's writes.
         logger: A logger whose lines carry the run.
-        manager: The task manager that runs it.
+        manager: The task manager that runs it; ``None`` in a process of its own.
     """
 
     run_id: str
@@ -37,6 +37,7 @@ class RunContext:
     logger: Any
     manager: Any
     _stop: threading.Event = field(default_factory=threading.Event, repr=False)
+    _listeners: list[Callable[[], None]] = field(default_factory=list, repr=False)
 
     @property
     def stopping(self) -> bool:
@@ -46,6 +47,14 @@ class RunContext:
     def ask_to_stop(self) -> None:
         """Make ``stopping`` true; the engine's verb."""
         self._stop.set()
+        for listener in list(self._listeners):
+            listener()
+
+    def when_stopping(self, listener: Callable[[], None]) -> None:
+        """Call *listener* once the task is asked to end, now if it was; for executors."""
+        self._listeners.append(listener)
+        if self._stop.is_set():
+            listener()
 
 
 def current_run() -> RunContext | None:

@@ -126,6 +126,10 @@ class Execution:
             args=definition.args if run.args is None else run.args,
             kwargs=definition.kwargs if run.kwargs is None else run.kwargs,
             scope=partial(entered, context),
+            attempt=run.attempt,
+            scheduled_for=run.scheduled_for,
+            definition=definition,
+            hear=context.when_stopping,
         )
         limit = definition.timeout
         deadline = None if limit is None else self._second_in(limit)
@@ -242,7 +246,7 @@ class Execution:
 
     def _crashed(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
         """Return what a call whose process died makes of its run, as far as that alone decides."""
-        died = "its process died" if outcome.error is None else error_text(outcome.error)
+        died = "its process died" if outcome.fault is None else outcome.fault.text
         once = live.definition.delivery is Delivery.AT_MOST_ONCE
         run = replace(live.run, not_before=now)
         run = after_crash(run, died, once=once, rerun=self._settings.automatic)
@@ -250,15 +254,20 @@ class Execution:
 
     def _end(self, live: LiveRun, outcome: Outcome) -> dict[str, Any]:
         """Return what is new about the run of an attempt that ended."""
-        error = outcome.error
+        error, fault = outcome.error, outcome.fault
         if outcome.state is RunState.COMPLETED and live.stopped is not Reason.TIMEOUT:
-            result = None if outcome.value is None else json_form(outcome.value)
+            bare = outcome.value is None or outcome.remote
+            result = outcome.value if bare else json_form(outcome.value)
             return {"state": RunState.COMPLETED, "result": result}
         if live.stopped is Reason.TIMEOUT:
             text = _timeout_text(live.definition)
             return {"state": RunState.FAILED, "reason": Reason.TIMEOUT, "error": text}
         if live.stopped in STOPPED_BY_US:
             return {"state": RunState.CANCELLED, "reason": live.stopped}
+        if fault is not None:
+            reason = outcome.reason or Reason.EXCEPTION
+            said = {"error": fault.text, "traceback": fault.traceback}
+            return {"state": RunState.FAILED, "reason": reason, **said}
         if error is None:
             return {"state": RunState.FAILED, "reason": outcome.reason}
         return {
@@ -271,6 +280,8 @@ class Execution:
     def _may_retry(self, live: LiveRun, outcome: Outcome) -> bool:
         if not self._settings.automatic or live.run.failures > live.definition.max_retries:
             return False
+        if live.stopped is not Reason.TIMEOUT and outcome.fault is not None:
+            return live.definition.retry.covers_names(outcome.fault.names)
         if live.stopped is Reason.TIMEOUT or outcome.error is None:
             return live.definition.retry.covers(TimeoutError)
         return live.definition.retry.covers(type(outcome.error))
@@ -279,5 +290,6 @@ class Execution:
 def _timeout_text(definition: TaskDefinition) -> str:
     limit = definition.timeout
     seconds = 0.0 if limit is None else limit.total_seconds()
-    fix = "" if definition.lane == "loop" else "; its thread cannot be stopped and goes on"
+    leaks = definition.lane == "thread"
+    fix = "; its thread cannot be stopped and goes on" if leaks else ""
     return f"it ran longer than its time limit of {seconds:g} s{fix}"

@@ -36,9 +36,11 @@ def error_text(error: BaseException) -> str:
 
 def traceback_text(error: BaseException) -> str:
     """Return the traceback of *error* from the task's own frames on, the end kept if cut."""
-    frames = error.__traceback__
-    while frames is not None and _EXECUTORS in frames.tb_frame.f_code.co_filename:
-        frames = frames.tb_next
+    frames = passed = error.__traceback__
+    while passed is not None:
+        if _EXECUTORS in passed.tb_frame.f_code.co_filename:
+            frames = passed.tb_next
+        passed = passed.tb_next
     try:
         lines = traceback.format_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - the same

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 SILENT: Final = timedelta(seconds=10)
 """A node that lives is heard of every three seconds."""
+_KEYS: Final = {"thread": "scheduler_thread_pool", "process": "process_workers"}
 
 
 def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:
@@ -65,6 +66,7 @@ def _held_up(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead)
     lane = planned.task.lane
     busy, places = reading.evidence.running(lane), outlook.places.get(lane, 0)
     if busy >= places:
-        key = " (manager.scheduler_thread_pool)" if lane == "thread" else ""
+        name = _KEYS.get(lane)
+        key = "" if name is None else f" (manager.{name})"
         return [f"all {places} places of '{lane}' are busy{key}; it starts when one is free"]
     return [f"{busy} of {places} places of '{lane}' are busy; it starts within a moment"]

@@ -40,12 +40,14 @@ class Offer:
         plugin: Name of the plugin.
         file: Its file, for messages.
         index: Place in the list that it came from.
+        listed: Whether another process that loads the same plugins is offered it as well.
     """
 
     data: Any
     plugin: str
     file: str
     index: int
+    listed: bool = True
 
     @property
     def source(self) -> str:
@@ -60,6 +62,7 @@ class _Record:
     path: Path | None = None
     problems: list[PluginProblem] = field(default_factory=list)
     loaded: bool = True
+    given: bool = False
 
 
 class PluginHost:
@@ -90,7 +93,7 @@ class PluginHost:
 
     def add(self, plugin: object, name: str) -> None:
         """Register an object of the application as a plugin."""
-        self._records[name] = _Record(name, name)
+        self._records[name] = _Record(name, name, given=True)
         self._manager.register(plugin, name)
 
     def offers(self) -> list[Offer]:
@@ -100,7 +103,8 @@ class PluginHost:
             record = self._record(name)
             items = self._isolated(record, partial(_items, call, by_hook=name == record.name))
             found += [
-                Offer(item, record.name, record.source, at) for at, item in enumerate(items or ())
+                Offer(item, record.name, record.source, at, listed=not record.given)
+                for at, item in enumerate(items or ())
             ]
         return found
 

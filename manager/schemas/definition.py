@@ -84,6 +84,15 @@ _RETRY: Final = RetryModel()
 """Frozen, so that thousands of definitions can have the same one."""
 
 
+class LimitsModel(BaseModel):
+    """What an isolated run may use."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    memory_mb: Annotated[Whole, Field(ge=16, le=1_048_576)] | None = None
+    cpu_seconds: Seconds | None = None
+
+
 class DefinitionModel(BaseModel):
     """A task definition as a plugin or a call writes it."""
 
@@ -127,6 +136,8 @@ class DefinitionModel(BaseModel):
         default_factory=dict
     )
     run_on_start: Annotated[bool, Strict()] = False
+    isolation: Literal["thread", "loop", "process"] | None = None
+    limits: LimitsModel = LimitsModel()
     replace_existing: Annotated[bool, Strict()] = False
 
 
@@ -171,6 +182,10 @@ EXPECTED: Final[Mapping[str, str]] = {
     "jitter": "a number of seconds from 0 to 86400",
     "exclude": "a list of dates, or a dict of 'dates', 'holidays' and 'windows'",
     "run_on_start": _FLAG,
+    "isolation": "'thread' for 'def', 'loop' for 'async def', 'process' for both, or None",
+    "limits": "a dict such as {'memory_mb': 512, 'cpu_seconds': 60}",
+    "limits.memory_mb": "a whole number of megabytes from 16 to 1048576, or None for no limit",
+    "limits.cpu_seconds": "a number of seconds above 0 and at most 31536000, or None for no limit",
     "replace_existing": _FLAG,
 }
 """What each key takes: the words that follow "expected" in a problem."""
@@ -216,6 +231,7 @@ def _is_text(value: object) -> bool:
         return False
 
 
+_INNER: Final[Mapping[str, type[BaseModel]]] = {"retry": RetryModel, "limits": LimitsModel}
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "max_instances": "'overlap'",
     "coalesce": "'catch_up'",
@@ -241,7 +257,7 @@ def _problem(detail: ErrorDetails, data: Mapping[str, Any], model: type[BaseMode
     inner = f"{key}.{rest[0]}" if rest else ""
     where = inner if inner in EXPECTED else key
     if detail["type"] == "extra_forbidden":
-        known = RetryModel if rest else model
+        known = _INNER.get(key, model) if rest else model
         meant = None if rest else _ELSEWHERE.get(key)
         hint = f"; write {meant} instead" if meant else ""
         hint = hint or suggestion(rest[0] if rest else key, known.model_fields)

@@ -65,6 +65,8 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
         "jitter": definition.jitter.total_seconds(),
         "exclude": dict(definition.exclude),
         "run_on_start": definition.run_on_start,
+        "isolation": definition.isolation,
+        "limits": asdict(definition.limits),
         "retry": {
             "backoff": [pause.total_seconds() for pause in retry.delays]
             if retry.backoff is Backoff.LISTED

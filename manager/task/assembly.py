@@ -9,12 +9,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from core.clock import SystemClock
+from core.isolation import ResourceLimits
 from loggers import is_configured_by_application, setup_logging
 from manager.engine import Engine, EngineSettings
-from manager.executors import LoopExecutor, ThreadExecutor
+from manager.executors import LoopExecutor, ProcessExecutor, ThreadExecutor
 from manager.scheduling import ApsTimetable, build_trigger
 from manager.task.access import build_ledger, spool_place
 from manager.task.drafting import Drafter
+from manager.task.isolating import IsolationRule, setup_of
 
 if TYPE_CHECKING:
     import random
@@ -36,12 +38,25 @@ def build_drafter(config: Xcorecfg, registry: Registry) -> Drafter:
         timeout=timedelta(seconds=config.manager.task_timeout),
         timezone=config.timezone,
         triggers=registry.triggers,
+        isolation=IsolationRule(
+            everywhere=config.manager.isolation is not None,
+            plugins=frozenset(config.manager.isolated_plugins),
+        ),
     )
 
 
-def build_executors(config: Xcorecfg) -> Sequence[Executor]:
-    """Return what calls functions, one for each lane, not started yet."""
-    return (ThreadExecutor(config.manager.scheduler_thread_pool), LoopExecutor())
+def build_executors(config: Xcorecfg, registry: Registry) -> Sequence[Executor]:
+    """Return what calls the functions of *registry*, one for each lane, not started yet."""
+    section = config.manager
+    processes = ProcessExecutor(
+        section.process_workers,
+        partial(setup_of, config, registry),
+        ResourceLimits(
+            memory_mb=section.process_memory_mb, cpu_seconds=section.process_cpu_seconds
+        ),
+        lambda: any(each.is_isolated for each in registry.all()),
+    )
+    return (ThreadExecutor(section.scheduler_thread_pool), LoopExecutor(), processes)
 
 
 def build_settings(config: Xcorecfg) -> EngineSettings:
@@ -99,7 +114,7 @@ class Assembly:
     clock: Clock = field(default_factory=SystemClock)
     ledger: Callable[[Xcorecfg], SqlLedger] = build_ledger
     timetable: Callable[[], Timetable] = ApsTimetable
-    executors: Callable[[Xcorecfg], Sequence[Executor]] = build_executors
+    executors: Callable[[Xcorecfg, Registry], Sequence[Executor]] = build_executors
     settings: Callable[[Xcorecfg], EngineSettings] = build_settings
     node: Node | None = None
     draw: random.Random | None = None
@@ -120,7 +135,7 @@ class Assembly:
         return Engine(
             ledger,
             self.timetable(),
-            {executor.lane: executor for executor in self.executors(config)},
+            {executor.lane: executor for executor in self.executors(config, registry)},
             registry,
             build_trigger=partial(build_trigger, plugged=registry.triggers),
             clock=self.clock,

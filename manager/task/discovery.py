@@ -20,7 +20,7 @@ def discover(host: PluginHost, drafter: Drafter, registry: Registry) -> None:
     for offer in host.offers():
         try:
             definition, replaces = drafter.draft(
-                offer.data, plugin=offer.plugin, source=offer.source
+                offer.data, plugin=offer.plugin, source=offer.source, listed=offer.listed
             )
             registry.add(definition, replace_existing=replaces)
         except TaskrackError as error:

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 from configurations.masking import shown
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem
+from core.isolation import Isolation, ResourceLimits
 from core.policy import Backoff, CatchUp, Delivery, Dst, Overlap, OverlapPolicy, RetryPolicy
 from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition, tamed
+from manager.task.isolating import IsolationRule
 from manager.task.timing import Timing, timing_of
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ _KINDS: Final[Mapping[str, Any]] = {
     "overlap": OverlapPolicy,
     "delivery": Delivery,
     "retry": RetryPolicy,
+    "isolation": Isolation | None,
+    "limits": ResourceLimits,
 }
 
 
@@ -48,15 +52,18 @@ class Drafter:
         timeout: Of ``manager.task_timeout``.
         timezone: Of ``timezone``.
         triggers: Kinds of trigger that plugins offer.
+        isolation: Which tasks are isolated that do not say, of ``manager.isolation`` and
+            ``manager.isolated_plugins``.
     """
 
     max_retries: int = DEFAULT_RETRIES
     timeout: timedelta | None = DEFAULT_TIMEOUT
     timezone: str = "UTC"
     triggers: TriggerFactories = field(default_factory=dict)
+    isolation: IsolationRule = field(default_factory=IsolationRule)
 
     def draft(
-        self, data: object, *, plugin: str, source: str, called: bool = False
+        self, data: object, *, plugin: str, source: str, called: bool = False, listed: bool = True
     ) -> tuple[TaskDefinition, bool]:
         """Return the definition that *data* writes, and whether it may replace another.
 
@@ -65,26 +72,33 @@ class Drafter:
             plugin: Who offers it.
             source: Where it is written, for messages.
             called: Whether a call of ``add_task`` gave it.
+            listed: Whether another process finds it among what plugin files offer.
 
         Raises:
             DefinitionError: it does not validate; every problem is named.
         """
         if isinstance(data, TaskDefinition):
-            return self._adopted(data, plugin, source), False
+            return self._adopted(data, plugin, source, listed=listed), False
         if not isinstance(data, dict):
             text = f"expected a dict of keys such as 'id' and 'func', got {type(data).__name__}"
             raise DefinitionError(source, [Problem("", text)])
         written = tamed(data)
         model, problems = parse_definition(written)
         timing, more = self._timing(written)
+        isolation = None
+        if model is not None:
+            said = None if model.isolation is None else Isolation(model.isolation)
+            offered = listed and not called
+            rule = self.isolation
+            isolation, wrong = rule.applied(said, model.func, plugin, listed=offered)
+            problems = [*problems, *wrong]
         if model is None or problems or more:
             seen = {problem.where for problem in problems}
             every = [*problems, *(problem for problem in more if problem.where not in seen)]
             kind = DefinitionError if callable(written.get("func")) else NotCallableError
             raise kind(source, every)
-        return self._definition(model, timing, plugin, source, called=called), (
-            model.replace_existing
-        )
+        definition = self._definition(model, timing, plugin, source, called=called)
+        return replace(definition, isolation=isolation), model.replace_existing
 
     def draft_call(
         self, func: Callable[..., Any], trigger: str, task_id: str, given: Mapping[str, Any]
@@ -154,13 +168,16 @@ class Drafter:
             jitter=timedelta(seconds=model.jitter),
             exclude=timing.exclude,
             run_on_start=model.run_on_start,
+            limits=ResourceLimits(**model.limits.model_dump()),
             plugin=plugin,
             source=source,
             called=called,
             given=frozenset(given) & OPTIONS | {"trigger", "trigger_args"},
         )
 
-    def _adopted(self, definition: TaskDefinition, plugin: str, source: str) -> TaskDefinition:
+    def _adopted(
+        self, definition: TaskDefinition, plugin: str, source: str, *, listed: bool
+    ) -> TaskDefinition:
         """Return a ready-made definition, checked where the types do not."""
         written = tamed({name: getattr(definition, name) for name in _WRITTEN})
         timing, problems = self._timing(written)
@@ -172,6 +189,9 @@ class Drafter:
                 problems.append(Problem(name, text))
         if not callable(definition.func):
             raise NotCallableError(source, problems)
+        rule, said = self.isolation, definition.isolation
+        isolation, wrong = rule.applied(said, definition.func, plugin, listed=listed)
+        problems += wrong
         if problems:
             raise DefinitionError(source, problems)
         return replace(
@@ -180,6 +200,7 @@ class Drafter:
             start=timing.start,
             end=timing.end,
             exclude=timing.exclude,
+            isolation=isolation,
             plugin=plugin,
             source=source,
         )

@@ -22,7 +22,12 @@ LOOP_PLACES: Final = 1_000
 
 def places_of(config: Xcorecfg) -> dict[str, int]:
     """Return how many runs there may be at once, by lane."""
-    return {"thread": config.manager.scheduler_thread_pool, "loop": LOOP_PLACES}
+    section = config.manager
+    return {
+        "thread": section.scheduler_thread_pool,
+        "loop": LOOP_PLACES,
+        "process": section.process_workers,
+    }
 
 
 class Wish(TypedDict):

@@ -6,9 +6,11 @@ import atexit
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
+from core.errors import StateError
 from loggers import get_logger
 from manager.schemas.updating import parse_update
 from manager.task.assembly import build_drafter
+from manager.task.isolating import is_isolated
 from manager.task.session import Session
 from manager.task.sketch import sketched
 from manager.task.viewing import TaskView
@@ -177,7 +179,13 @@ class TaskManager(TaskView):
         Raises:
             ConfigurationError: the settings cannot be used.
             LedgerError: the database cannot serve; its file is not touched.
+            StateError: this is the process of an isolated task.
         """
+        if is_isolated():
+            raise StateError(
+                "start() was called in the process of an isolated task, which runs no container; "
+                "put it below 'if __name__ == \"__main__\":', or leave it out of the task"
+            )
         with self._life:
             if self._session is not None:
                 _log.warning("start() was called again; the container runs already")

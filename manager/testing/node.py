@@ -14,6 +14,7 @@ from manager.task.assembly import Assembly, build_settings
 from manager.task.taskmanager import TaskManager
 from manager.testing.bench import SharedLedger
 from manager.testing.calls import VirtualThreads
+from manager.testing.isolated import VirtualProcesses
 from manager.testing.loops import VirtualLoop
 from manager.testing.spans import soonest
 
@@ -48,7 +49,7 @@ class LabNode:
         self._bench = bench
         self._starts = 0
         self._engine: Engine | None = None
-        self._calls: tuple[VirtualThreads, VirtualLoop] | None = None
+        self._calls: tuple[VirtualThreads, VirtualLoop, VirtualProcesses] | None = None
         self._wrecks: list[VirtualLoop] = []
 
     @property
@@ -71,7 +72,10 @@ class LabNode:
         )
         self.id = boot
         size = bench.config.manager.scheduler_thread_pool
-        self._calls = VirtualThreads(size, bench.clock, bench.duration), VirtualLoop(bench.clock)
+        threads, loop = VirtualThreads(size, bench.clock, bench.duration), VirtualLoop(bench.clock)
+        most = bench.config.manager.process_workers
+        processes = VirtualProcesses(most, bench.clock, bench.duration, loop)
+        self._calls = threads, loop, processes
         assembly = _Captured(
             clock=bench.clock,
             ledger=lambda _config: SharedLedger(bench),
@@ -129,8 +133,7 @@ class LabNode:
         engine, calls = self._engine, self._calls
         if engine is None or calls is None:
             return False
-        threads, loop = calls
-        acted = [threads.play(), loop.play()]  # what ends now has ended when the next is due
+        acted = [each.play() for each in calls]  # what ends now has ended when the next is due
         if self._engine is not engine:
             return True  # a task let it crash
         rest = engine.rest()
@@ -139,15 +142,14 @@ class LabNode:
             engine.look()
         if due or forced:
             engine.step()
-        acted += [threads.play(), loop.play()]
+        acted += [each.play() for each in calls]
         return due or any(acted)
 
     def rest(self) -> timedelta | None:
         """Return in how long there is something to do; ``None`` if never."""
         if self._engine is None or self._calls is None:
             return None
-        threads, loop = self._calls
-        return soonest(self._engine.rest(), threads.rest(), loop.rest())
+        return soonest(self._engine.rest(), *(each.rest() for each in self._calls))
 
     @property
     def is_busy(self) -> bool:
@@ -162,7 +164,7 @@ class LabNode:
             wreck.stop()
         self._wrecks.clear()
 
-    def _executors(self, _config: Xcorecfg) -> Sequence[Executor]:
+    def _executors(self, _config: Xcorecfg, _registry: Registry) -> Sequence[Executor]:
         return () if self._calls is None else self._calls
 
 

@@ -13,6 +13,7 @@ from core.errors import TaskLimitError
 from core.run import Cause, Reason, RunState
 from manager import current_run
 from manager.testing import Lab
+from tests import isolated_tasks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -104,9 +105,30 @@ def test_time_limits_strike_at_their_instant(lab: Lab) -> None:
         assert run.started_at is not None
         assert run.finished_at == run.started_at + 10 * SECOND
     assert cleaned == [START + 10 * SECOND]
-    assert [pool.leaked for pool in lab.tasks.health().pools] == [("thread",), ()]
+    assert [pool.leaked for pool in lab.tasks.health().pools] == [("thread",), (), ()]
+
+
+def test_isolated_tasks_are_played_in_the_lab(lab: Lab) -> None:
+    """Their time limits strike at their instant too, and a process can be killed: none leaks."""
+    lab.define("plain", isolated_tasks.gives, isolation="process", timeout=10, max_retries=0)
+    lab.define("loop", isolated_tasks.gives_later, isolation="process", args=[3], max_retries=0)
+    lab.takes("plain", "60 s", "5 s")
+    first, second, third = lab.fire("plain"), lab.fire("plain"), lab.fire("loop")
+    assert (first.state, first.reason) == (RunState.FAILED, Reason.TIMEOUT)
+    assert first.started_at is not None
+    assert first.finished_at == first.started_at + 10 * SECOND
+    assert (second.state, third.state, third.result) == (
+        RunState.COMPLETED,
+        RunState.COMPLETED,
+        3,
+    )
+    assert [pool.leaked for pool in lab.tasks.health().pools] == [(), (), ()]
+    assert {task.id: task.lane for task in lab.tasks.list_tasks()} == {
+        "plain": "process",
+        "loop": "process",
+    }
     lab.advance("1 min")
-    assert [pool.leaked for pool in lab.tasks.health().pools] == [(), ()]
+    assert [pool.leaked for pool in lab.tasks.health().pools] == [(), (), ()]
 
 
 def test_a_run_that_is_cancelled_ends(lab: Lab) -> None:

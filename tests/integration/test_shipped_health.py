@@ -56,6 +56,7 @@ def test_a_healthy_container_is_described(project: Project) -> None:
     assert [(pool["lane"], pool["leaked"]) for pool in result["pools"]] == [
         ("thread", []),
         ("loop", []),
+        ("process", []),
     ]
     assert result["state"] == "ok"
 
