@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from benchmarks import catch_up, forecast, list_tasks, simulated_year, startup
+from benchmarks import catch_up, forecast, isolated_run, list_tasks, simulated_year, startup
 from benchmarks.harness import ROOT, TASKS, page, report, table
 
 
@@ -24,6 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         figures = startup.run(Path(folder) / "startup", asked.turns)
         figures += list_tasks.run(Path(folder) / "listing", asked.turns, asked.tasks)
+        figures += isolated_run.run(Path(folder) / "isolated", asked.turns)
         figures += forecast.run(Path(folder) / "forecast", min(asked.turns, 5))
     figures += catch_up.run(asked.turns)
     figures += simulated_year.run(min(asked.turns, 3))

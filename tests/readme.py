@@ -83,8 +83,9 @@ def printed(folder: Path) -> dict[str, str]:
 
 def tables() -> dict[str, str]:
     """Return the tables of settings and hooks, from the code."""
+    defaults = ManagerConfig().model_dump()
     settings = [
-        f"| `{name}` | `{json.dumps(field.get_default())}` | {field.description} |"
+        f"| `{name}` | `{json.dumps(defaults[name])}` | {field.description} |"
         for name, field in ManagerConfig.model_fields.items()
         if "without effect" not in (field.description or "").lower()
     ]

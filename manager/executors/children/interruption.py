@@ -76,7 +76,7 @@ class Interruption:
             raise SystemExit("the run was asked to end")
 
 
-class Asked(threading.Event):
+class StopSignal(threading.Event):
     """Whether a run was asked to end: looks at the connection whenever somebody asks.
 
     Args:

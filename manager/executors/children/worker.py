@@ -16,7 +16,7 @@ from core.run import Reason, RunState
 from loggers.forwarding import forward_from, forward_logging
 from manager.executors.children.budget import Budget
 from manager.executors.children.footprint import changed, footprint
-from manager.executors.children.interruption import Asked, Interruption
+from manager.executors.children.interruption import Interruption, StopSignal
 from manager.executors.children.wire import WireError, packed, read
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Worker:
 
     def _called(self, message: Message) -> Any:  # noqa: ANN401 - whatever the function returns
         workshop, interruption = self._workshop, self._interruption
-        with workshop.scope(message, Asked(self._connection, interruption)):
+        with workshop.scope(message, StopSignal(self._connection, interruption)):
             func = workshop.find(message)
             value = func(*message["args"], **message["kwargs"])
             return asyncio.run(self._awaited(value)) if inspect.iscoroutine(value) else value
