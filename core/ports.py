@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from core.crashing import Buried, Quarantined
@@ -140,8 +140,12 @@ class Ledger(Protocol):
         """Write definitions, each with its next run as a first registration has it."""
         ...
 
-    def known(self) -> frozenset[str]:
-        """Return the ids of all tasks that were ever bound."""
+    def known(self) -> Mapping[str, datetime | None]:
+        """Return the next run of every task that was ever bound."""
+        ...
+
+    def offer(self, task_ids: Sequence[str], node: str) -> None:
+        """Enter *node* as one that can run tasks, before it has bound them."""
         ...
 
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:

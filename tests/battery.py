@@ -28,6 +28,7 @@ CHECKS: Final[tuple[str, ...]] = (
     "overlaps",
     "orders",
     "recovery",
+    "soak",
 )
 """Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
 

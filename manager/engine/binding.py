@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
 
 from loggers import get_logger
 from manager.engine.planner import Upcoming
@@ -10,7 +11,6 @@ from manager.storage.repeating import settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from datetime import datetime
 
     from core.clock import Clock
     from core.definition import TaskDefinition
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 
 _log = get_logger("taskrack")
+_AT_ONCE: Final = 500
+"""So many tasks are bound in one go at a start."""
+_NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
 
 class Binding:
@@ -52,6 +55,21 @@ class Binding:
         self._reporter = reporter
         self._clock = clock
         self._node_id = node_id
+
+    def apart(
+        self, definitions: Sequence[TaskDefinition]
+    ) -> tuple[Sequence[TaskDefinition], Sequence[TaskDefinition]]:
+        """Return which of *definitions* to admit first, and which then.
+
+        Where there are thousands, those that are due first need not wait for the others, which
+        count as offered meanwhile.
+        """
+        if len(definitions) <= _AT_ONCE:
+            return definitions, ()
+        known = self._ledger.known()
+        self._ledger.offer([each.id for each in definitions if each.id in known], self._node_id)
+        by_need = sorted(definitions, key=lambda each: known.get(each.id) or _NEVER)
+        return by_need[:_AT_ONCE], by_need[_AT_ONCE:]
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""

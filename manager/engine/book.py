@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from core.run import Reason
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from core.definition import TaskDefinition
@@ -97,6 +98,11 @@ class Book:
     def all(self) -> list[LiveTask]:
         """Return every live task."""
         return list(self._tasks.values())
+
+    def starting(self, definitions: Sequence[TaskDefinition]) -> list[str]:
+        """Return the ids of those that also run when a container starts."""
+        asked = (each.id for each in definitions if each.run_on_start)
+        return [each for each in asked if each in self._tasks and self._tasks[each].is_timed]
 
     def put(self, task: LiveTask) -> None:
         """Hold *task*, in the place of what was held under its id, and time it."""

@@ -136,7 +136,7 @@ class Engine:
 
         Args:
             definitions: The tasks to time.
-            ready: Called when all is bound and nothing runs yet.
+            ready: Called when they are bound (of thousands, those due first) and nothing runs.
 
         Raises:
             StateError: it was started before.
@@ -146,19 +146,25 @@ class Engine:
             raise StateError(f"the engine is {self.state}; only a new one can be started")
         now = self._clock.now()
         self._upkeep.begin(now, self._clock.monotonic())
-        self.admit(definitions)
-        for definition in definitions:
-            task = self._book.get(definition.id)
-            timed = task is not None and task.is_timed and self._settings.timed
-            if timed and definition.run_on_start:
-                self.request(definition.id, Cause.START)
+        first, others = self._binding.apart(definitions)
+        self._bring(first)
         if ready is not None:
             ready()
         self._execution.start()
         self.state = EngineState.RUNNING
+        if others:
+            self.step()  # what is due need not wait
+            self._bring(others)
         if self._threaded:
             self._serving.start()
         self._timetable.start(lambda _schedule: self._wakeup.set())  # thousands take their time
+
+    def _bring(self, definitions: Sequence[TaskDefinition]) -> None:
+        """Bind tasks at the start, and request those that run with it."""
+        self.admit(definitions)
+        if self._settings.timed:
+            for task_id in self._book.starting(definitions):
+                self.request(task_id, Cause.START)
 
     def admit(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind *definitions* in the ledger, all in one commit, and time them."""

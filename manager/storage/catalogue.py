@@ -10,6 +10,7 @@ from core.run import Reason, RunState
 from manager.storage.locks import locks_of
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.rows import stored_task_of, task_row
+from manager.storage.sameness import SCHEDULE, rules, says_the_same, says_when, was_spent
 from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
 
 if TYPE_CHECKING:
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from core.definition import TaskDefinition
     from core.records import StoredTask
 
-SCHEDULE: Final = ("trigger", "trigger_args", "timezone", "enabled")
-"""The columns that say when a task is due; a change of them moves the cursor to now."""
-_NARROWING: Final = ("dst", "start", "end", "jitter", "exclude")
-"""The options that say so too."""
-_RULES: Final = ("delivery", "overlap", "max_runs")
-"""The options by which the runs of before cannot be judged once they changed."""
 _CHUNK: Final = 500
 _NEXT_REVISION: Final = select(func.coalesce(func.max(tasks.c.revision), 0) + 1).scalar_subquery()
 _WRITTEN: Final = (
@@ -99,13 +94,17 @@ class Catalogue:
             if definition.id not in bound
         ]
         bound |= self._written(rows, node, now)
-        if definitions:
-            own = [{"node": node, "task_id": definition.id} for definition, _ in definitions]
-            BIND.run_each(driver_of(self._connection), own)
+        self.offer([definition.id for definition, _ in definitions], node)
         offered = select(bindings.c.task_id).where(bindings.c.node == node)
         others = update(tasks).where(tasks.c.id.in_(offered), tasks.c.node.is_distinct_from(node))
         self._connection.execute(others.values(node=node))
         return bound
+
+    def offer(self, task_ids: Sequence[str], node: str) -> None:
+        """Enter *node* as one that can run tasks."""
+        if task_ids:
+            own = [{"node": node, "task_id": task_id} for task_id in task_ids]
+            BIND.run_each(driver_of(self._connection), own)
 
     def _unchanged(self, definitions: Sequence[TaskDefinition]) -> dict[str, StoredTask]:
         """Return what is known of those whose rows already say all that would be written."""
@@ -117,7 +116,7 @@ class Catalogue:
         found: dict[str, StoredTask] = {}
         for each in definitions:
             row = known.get(each.id)
-            if row is not None and _says_the_same(row, each):
+            if row is not None and says_the_same(row, each):
                 found[each.id] = stored_task_of(row)
         return found
 
@@ -162,8 +161,8 @@ class Catalogue:
             self.record(now, "definition", "override ended", row["id"], before, after)
         new = {name: row[name] for name in _WRITTEN}
         new |= {name: override["value"] for name, override in kept.items()}
-        moved = old["removed"] or _was_spent(old, new) or _says_when(old) != _says_when(new)
-        ruled = moved or _rules(old) != _rules(new)
+        moved = old["removed"] or was_spent(old, new) or says_when(old) != says_when(new)
+        ruled = moved or rules(old) != rules(new)
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],
@@ -245,34 +244,6 @@ class Catalogue:
         if self._connection.execute(same).first() is None:
             line |= {"before": before and dict(before), "after": after and dict(after)}
             self._connection.execute(insert(audit), line)
-
-
-def _says_the_same(row: Mapping[str, Any], definition: TaskDefinition) -> bool:
-    return (
-        row["fingerprint"] == definition.fingerprint
-        and not row["overrides"]
-        and not row["removed"]
-        and (row["plugin"], row["source"]) == (definition.plugin, definition.source)
-        and row["lane"] == definition.lane
-    )
-
-
-def _says_when(row: Mapping[str, Any]) -> list[Any]:
-    options = [row["options"].get(name) for name in _NARROWING]
-    return [row[name] for name in SCHEDULE] + options
-
-
-def _rules(row: Mapping[str, Any]) -> list[Any]:
-    return [row["max_retries"], *(row["options"].get(name) for name in _RULES)]
-
-
-def _was_spent(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
-    """Tell whether a schedule had started its most runs, and may start more now.
-
-    What it named since then was not missed.
-    """
-    most: int | None = old["options"].get("max_runs")
-    return most is not None and old["fired"] >= most and new["options"].get("max_runs") != most
 
 
 def _change(stands: Mapping[str, Any], node: str) -> dict[str, Any]:

@@ -157,10 +157,15 @@ class SqlLedger:
         """
         return self._recorder.write(lambda link: work(Catalogue(link)))
 
-    def known(self) -> frozenset[str]:
-        """Return the ids of all tasks that were ever bound."""
+    def known(self) -> dict[str, datetime | None]:
+        """Return the next run of every task that was ever bound."""
         with self._database.read() as connection:
-            return frozenset(connection.execute(select(tasks.c.id)).scalars())
+            rows = connection.execute(select(tasks.c.id, tasks.c.next_run))
+            return {task_id: next_run for task_id, next_run in rows}  # noqa: C416 - rows are no tuples
+
+    def offer(self, task_ids: Sequence[str], node: str) -> None:
+        """Enter *node* as one that can run tasks, before it has bound them."""
+        self._recorder.write(lambda link: Catalogue(link).offer(task_ids, node))
 
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         """Return what is known of tasks; unknown ids are left out."""

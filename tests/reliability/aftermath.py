@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
-TAKEN_AWAY: Final = "was taken away, its outcome is dropped"
+TAKEN_AWAY: Final = "was taken away, its outcome"
 
 
 def settled(store: Store, tasks: Mapping[str, Expected]) -> int:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 TASKS: Final = 10_000
 STARTS: Final = {Scale.SHORT: 2, Scale.LONG: 11}
-WITHIN: Final = 2.0
+WITHIN: Final = {Scale.SHORT: 5.0, Scale.LONG: 2.0}
+"""Seconds; the machine of a test run does much else, and its processor is shared."""
 LEASES: Final = {Scale.SHORT: 3.0, Scale.LONG: 15.0}
 SLACK: Final = {Scale.SHORT: 5.0, Scale.LONG: 2.0}
 """Seconds after the lease; a test run shares its machine with much else."""
@@ -54,8 +55,8 @@ def check(scale: Scale, folder: Path) -> Report:
     figures["s to the first firing, median"] = round(statistics.median(walls), 2)
     figures["s to the first firing, longest"] = round(max(walls), 2)
     figures["s of processor time for it, median"] = round(statistics.median(spent), 2)
-    if best > WITHIN:
-        failures.append(f"the first firing took {best:.2f} s, more than {WITHIN:g} s")
+    if best > WITHIN[scale]:
+        failures.append(f"the first firing took {best:.2f} s, more than {WITHIN[scale]:g} s")
     lease = LEASES[scale]
     for place, host, within in (
         ("another machine", "elsewhere", lease + SLACK[scale]),

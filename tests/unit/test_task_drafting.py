@@ -78,7 +78,7 @@ def test_what_other_tasks_wrote_makes_no_fault_pass(
     """1 and ``True`` are equal to Python, and not to a schedule, whichever came before."""
     written = HOURLY | {"trigger": trigger}
     Drafter().draft(written | {"trigger_args": sound}, plugin="p", source="p.py")
-    with pytest.raises(DefinitionError, match="got True"):
+    with pytest.raises(DefinitionError, match="got true"):
         Drafter().draft(written | {"trigger_args": faulty}, plugin="p", source="p.py")
 
 
