@@ -33,6 +33,33 @@ CHECKS: Final[tuple[str, ...]] = (
 """Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
 
 
+INTRODUCTION: Final = """\
+# Reliability
+
+What is promised, and what the slower checks found when they last looked. `make battery` runs them
+all and writes this page; `.venv/bin/python -m tests.battery NAME` runs one. A short form of each is
+part of `make test`. Every figure comes from a run of the revision beside it.
+
+## How it is looked at
+
+The tasks write down themselves what happens to them: a line in an append-only file when a call
+begins, and one when it returns or raises. What was written survives the death of the process. A
+checker that shares no code with Taskrack counts the occurrences of the schedules itself, and
+compares them with that journal and with the tables of the ledger. It complains of every occurrence
+that nothing stands for, of every call that the ledger does not explain, of a second call of a run
+that may start at most once, of a result that is not the last attempt's, and of anything left open.
+Tests plant each of these faults and see it named.
+
+A run that may start again does so after a crash. That is no fault as long as its attempts say so:
+these are the runs called more than once in the figures.
+
+Not shown here: a power cut, which may take what the disk had not written yet; clocks of several
+machines that differ; and anything beyond the versions and the machine that the checks ran on.
+
+## Overview
+"""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.battery", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(CHECKS))
@@ -87,29 +114,40 @@ def write(docs: Path, reports: dict[str, Any]) -> None:
 
 def page(reports: dict[str, Any]) -> str:
     """Return the page of *reports*."""
-    lines = [
-        "# Reliability",
-        "",
-        "What is promised, and what the slower checks found when they last looked. `make battery`",
-        "runs them all and writes this page; `.venv/bin/python -m tests.battery NAME` runs one.",
-        "A short form of each is part of `make test`.",
-        "",
-        "| check | promise | looked at | broken | taken |",
-        "|---|---|---|---|---|",
-    ]
+    lines = [INTRODUCTION, "| check | promise | broken | taken |", "|---|---|---|---|"]
     for name, entry in reports.items():
-        figures = ", ".join(f"{_shown(each)} {key}" for key, each in entry["figures"].items())
-        taken_on = f"{entry['date']}, `{entry['revision']}`, {entry['seconds']:,} s"
-        failures = "; ".join(entry["failures"]) or "nothing"
-        row = (f"`{name}`", promise(name), figures, failures, taken_on)
-        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |")
+        form = "" if entry["scale"] == Scale.LONG else ", short form"
+        took = f"{entry['date']}, `{entry['revision']}`, {entry['seconds']:,} s{form}"
+        row = (f"[`{name}`](#{name})", promise(name), _verdict(entry), took)
+        lines.append("| " + " | ".join(_cell(each) for each in row) + " |")
+    for name, entry in reports.items():
+        lines += ["", f"## {name}", "", *method(name), "| figure | found |", "|---|---|"]
+        lines += [f"| {_cell(key)} | {_shown(each)} |" for key, each in entry["figures"].items()]
     return "\n".join([*lines, ""])
+
+
+def method(name: str) -> list[str]:
+    """Return how a check looks, line by line: what follows the promise in its docstring."""
+    paragraphs = _docstring(name).split("\n\n")[1:]
+    return [line for paragraph in paragraphs for line in (*paragraph.splitlines(), "")]
 
 
 def promise(name: str) -> str:
     """Return the promise of a check: the first paragraph of its module's docstring."""
+    return " ".join(_docstring(name).split("\n\n")[0].split())
+
+
+def _docstring(name: str) -> str:
     text = import_module(f"tests.reliability.{name}").__doc__ or ""
-    return " ".join(text.split("\n\n")[0].replace("``", "`").split())
+    return text.strip().replace("``", "`")
+
+
+def _verdict(entry: dict[str, Any]) -> str:
+    return "; ".join(entry["failures"]) or "nothing"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def _shown(figure: object) -> str:
