@@ -8,28 +8,33 @@ import pytest
 
 from tests.reliability import kills
 from tests.reliability.checking import Scale
-from tests.reliability.kills import Storm, stormed
+from tests.reliability.kills import STORMS, Storm, stormed
 from tests.reliability.rows import SqliteStore
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.reliability.checking import Report
 
 FORGETFUL: str = """
 from manager.storage import membership
 
-def _run_again(run, options, *, rerun):
-    return forgiving(run, {}, rerun=True)
+class AnyOften:
+    AT_MOST_ONCE = "never said"
 
-forgiving, membership._after_crash = membership._after_crash, _run_again
+membership.Delivery = AnyOften
 """
 """A plugin that lets every run be started again after a crash, whatever its task says."""
 
 
-@pytest.mark.timeout(300)
-def test_nothing_is_lost_while_containers_are_killed(tmp_path: Path) -> None:
-    """30 kills and 5 pauses longer than the lease under more than 100 firings a second."""
-    report = kills.check(Scale.SHORT, tmp_path)
-    report.require()
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("kill", [kills.on_sqlite, kills.on_postgresql])
+def test_nothing_is_lost_while_containers_are_killed(
+    kill: Callable[[Storm, Path], Report], tmp_path: Path
+) -> None:
+    """30 kills and 5 pauses longer than the lease, while more than 100 runs a second are due."""
+    kill(STORMS[Scale.SHORT], tmp_path).require()
 
 
 @pytest.mark.timeout(300)

@@ -78,7 +78,8 @@ class Order:
 
 
 def main() -> None:
-    import_module("alembic.command")  # what a first start imports late
+    for name in ("alembic.command", "psycopg"):  # what a start imports late
+        import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
     if threading.active_count() > 1:
         raise RuntimeError("something started a thread at import; a fork would lose it")
