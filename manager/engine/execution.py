@@ -246,7 +246,8 @@ class Execution:
 
     def _crashed(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
         """Return what a call whose process died makes of its run, as far as that alone decides."""
-        died = "its process died" if outcome.fault is None else outcome.fault.text
+        died = "its process died" if outcome.error is None else error_text(outcome.error)
+        died = died if outcome.fault is None else outcome.fault.text
         once = live.definition.delivery is Delivery.AT_MOST_ONCE
         run = replace(live.run, not_before=now)
         run = after_crash(run, died, once=once, rerun=self._settings.automatic)
