@@ -12,6 +12,7 @@ from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
 from manager.storage.claiming import Claiming
 from manager.storage.crashes import judged
+from manager.storage.fitting import fitting
 from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
 from manager.storage.repeating import stands
@@ -71,7 +72,7 @@ class SqlTransaction:
         rows: list[Run] = []
         for firing, open_runs in busy:
             if open_runs is not None:
-                rows += _within(firing, *open_runs)
+                rows += fitting(firing, *open_runs)
         if rows:
             rows = self._inserted(rows)
         started: dict[datetime | None, set[str]] = defaultdict(set)
@@ -273,29 +274,3 @@ def _end_of(ending: Ending) -> dict[str, Any]:
         "earliest": run.not_before,
         "at": run.finished_at,
     }
-
-
-def _within(firing: Firing, busy: int, backfills: int) -> Sequence[Run]:
-    """Return the rows of *firing*; those for which there is no room become ``SKIPPED``.
-
-    A backfill makes no occurrence overlap: what finds its place taken by one waits for it.
-    """
-    if firing.room is None:
-        return firing.runs
-    free = firing.room - busy
-    rows: list[Run] = []
-    for run in firing.runs:
-        if run.state.is_final:
-            rows.append(run)
-        elif free <= 0:
-            reason, ended = Reason.OVERLAP, run.created_at
-            rows.append(_unstarted(run, RunState.SKIPPED, reason=reason, finished_at=ended))
-        else:
-            waits = free <= backfills and run.state is RunState.RUNNING
-            rows.append(_unstarted(run, RunState.PENDING) if waits else run)
-            free -= 1
-    return rows
-
-
-def _unstarted(run: Run, state: RunState, **more: Any) -> Run:  # noqa: ANN401 - columns
-    return replace(run, state=state, attempt=0, token=0, node=None, started_at=None, **more)

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 from core.clock import SystemClock
 from tests.postgres import Server
 from tests.reliability import journal, workload
+from tests.reliability.aftermath import drain, judge, settled
 from tests.reliability.checking import Report, Scale
 from tests.reliability.journal import Event
-from tests.reliability.kills import drain, judge, settled
 from tests.reliability.nodes import PATIENCE, Nodes
 from tests.reliability.proxy import Mode, Proxy
 from tests.reliability.rows import PostgresStore
@@ -74,7 +74,7 @@ def check(scale: Scale, folder: Path) -> Report:
             alive = not container.is_gone
             until = settled(store, tasks)
             container.end()
-            drain(nodes, store, folder)
+            drain(nodes, store, Order(folder=str(folder)))
         findings = judge(store, folder, tasks, until)
     failures = findings.failures()
     failures += [] if alive else ["the container ended"]
