@@ -54,7 +54,9 @@ def taskrack_register_tasks(task_manager: Any) -> None:  # noqa: ANN401 - the ve
 
 @hookspec
 def taskrack_ready(task_manager: Any) -> None:  # noqa: ANN401 - the verbs live a floor above
-    """Hear that every task is bound and stored, and that nothing has been started yet."""
+    """Hear that every task is bound and stored (of thousands, those that are due first), and that
+    nothing has been started yet.
+    """  # noqa: D205 - one sentence
 
 
 @hookspec
