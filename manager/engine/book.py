@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 from collections import Counter
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from core.run import Reason
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 
 _BUILT: Final = 4096
-"""So many triggers are remembered beyond those in use: tasks that are bound together share them."""
+"""So many triggers are kept until they are used: tasks that are bound together share them."""
 _SLACK: Final = 64
 """So many outdated entries the heap may hold beyond one for each task."""
 
@@ -80,7 +79,8 @@ class Book:
 
     def __init__(self, timetable: Timetable, build: TriggerFactory) -> None:
         self._timetable = timetable
-        self._build = lru_cache(maxsize=_BUILT)(build)
+        self._build = build
+        self._built: dict[Schedule, Trigger] = {}
         self._tasks: dict[str, LiveTask] = {}
         self._triggers: dict[Schedule, Trigger] = {}
         self._users: Counter[Schedule] = Counter()
@@ -88,8 +88,12 @@ class Book:
 
     def trigger(self, schedule: Schedule) -> Trigger:
         """Return the trigger of *schedule*, the same one for all tasks that share it."""
-        known = self._triggers.get(schedule)
-        return known if known is not None else self._build(schedule)
+        known = self._triggers.get(schedule, self._built.get(schedule))
+        if known is None:
+            if len(self._built) >= _BUILT:
+                self._built.clear()
+            known = self._built[schedule] = self._build(schedule)
+        return known
 
     def get(self, task_id: str) -> LiveTask | None:
         """Return a live task, or ``None``."""
@@ -110,6 +114,7 @@ class Book:
         self._tasks[task.definition.id] = task
         self._users[task.schedule] += 1
         task.trigger = self._triggers.setdefault(task.schedule, task.trigger)
+        self._built.pop(task.schedule, None)
         if before is not None:
             self._release(before.schedule)
         self.retime(task)

@@ -94,3 +94,24 @@ def test_what_is_due_leaves_the_book_until_it_is_timed_again() -> None:
     task.next_run = NOW + 2 * HOUR
     book.retime(task)
     assert book.earliest() == NOW + 2 * HOUR
+
+
+def test_tasks_that_are_bound_together_share_one_trigger() -> None:
+    """A schedule is worked out once for all that have it, and anew when nobody has it any more."""
+    built: list[Schedule] = []
+
+    def build(schedule: Schedule) -> Trigger:
+        built.append(schedule)
+        return build_trigger(schedule)
+
+    book, first, second = Book(Timers(), build), live("first"), live("second")
+    for task in (first, second):
+        task.trigger = book.trigger(task.schedule)
+    assert (first.trigger is second.trigger, len(built)) == (True, 1)
+    for task in (first, second):
+        book.put(task)
+    assert book.trigger(first.schedule) is first.trigger
+    book.remove("first")
+    book.remove("second")
+    assert book.trigger(first.schedule) is not first.trigger
+    assert len(built) == 2
