@@ -39,7 +39,7 @@ SECOND: Final = "second.txt"
 CHECKPOINTS: Final = "TASKRACK_TEST_CHECKPOINTS"
 """The variable that lets SQLite write its log into the file every so many pages."""
 BEAT: Final = 0.15
-LIMIT: Final = 0.1
+LIMIT: Final = 0.25
 PATIENCE: Final = 30.0
 _GLANCE: Final = timedelta(milliseconds=5)
 PLUGIN: Final = """
@@ -68,7 +68,7 @@ def definitions() -> list[dict[str, Any]]:
         "again": {**never, "func": plain},
         "once": {**never, "func": plain, **once},
         "flaky": {**never, "func": flaky, "max_retries": 3, "retry": QUICK_RETRY},
-        "slow": {**waits, "timeout": LIMIT},
+        "slow": {**waits, "timeout": 30 if Path(SECOND).exists() else LIMIT},
         "unwanted": waits,
         "stays": waits,
         "stays-once": {**waits, **once},
