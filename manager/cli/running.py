@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import typer
 
@@ -18,6 +18,10 @@ from manager.cli.signals import Signals
 if TYPE_CHECKING:
     from manager.task.inspection import Inspection
     from manager.task.taskmanager import TaskManager
+
+
+_SHOWN: Final = 500
+"""So many tasks are shown at a start; nobody reads more, and what is due does not wait for it."""
 
 
 def run(*, config: ConfigPath = None) -> None:
@@ -67,7 +71,17 @@ class _Greeting:
 
     @hookimpl
     def taskrack_ready(self, task_manager: TaskManager) -> None:
-        """Print the table of tasks with their next runs."""
+        """Print the table of tasks with their next runs; of very many, only how many there are."""
+        count, place = task_manager.health().tasks, f"in {task_manager.ledger.label}; Ctrl-C ends"
+        if count > _SHOWN:
+            place = f"{place}; 'taskrack list' shows them"
+        else:
+            count = self._show(task_manager)
+        typer.echo(f"{counted(count, 'task')} {place}")
+        sys.stdout.flush()
+
+    def _show(self, task_manager: TaskManager) -> int:
+        """Print the table, and return how many tasks there are, with those of the ledger alone."""
         tasks = task_manager.list_tasks()
         rows = [
             (
@@ -79,9 +93,7 @@ class _Greeting:
             for task in tasks
         ]
         print_table(("task", "status", "next run", "trigger"), rows)
-        place = f"in {task_manager.ledger.label}; Ctrl-C ends"
-        typer.echo(f"{counted(len(tasks), 'task')} {place}")
-        sys.stdout.flush()
+        return len(rows)
 
 
 def _tell(found: Inspection, hints: list[str], zone: str) -> None:

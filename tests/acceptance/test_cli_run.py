@@ -197,3 +197,21 @@ def test_a_closed_gate_is_told_at_the_start(command: CommandLine) -> None:
         container.end()
 
     assert command.rows("SELECT cause FROM runs") == [("manual",)]
+
+
+def test_a_start_with_very_many_tasks_tells_only_how_many(command: CommandLine) -> None:
+    """What is due does not wait for a table that nobody reads to its end."""
+    command.configure(manager={"max_tasks": 600})
+    text = (
+        TICKING
+        + """
+    TASK_DEFINITIONS = [define(f"tick-{number}", tick) for number in range(501)]
+    """
+    )
+    command.write("backgroundtask/taskplugins.py", text)
+    with command.run() as many:
+        assert many.end() == 0
+    (line,) = [each for each in many.out if "tasks in sqlite:///" in each]
+    assert line.startswith("501 tasks in sqlite:///")
+    assert line.rstrip().endswith("Ctrl-C ends; 'taskrack list' shows them")
+    assert "TASK" not in many.out[0]
