@@ -37,6 +37,7 @@ class Container:
         self.pid = pid
         self._said = said
         self._handle: int | None = None
+        self._lock = threading.Lock()  # or a number could be another process's already
         with suppress(ProcessLookupError):
             self._handle = os.pidfd_open(pid)
         self.is_paused = False
@@ -44,7 +45,12 @@ class Container:
     @property
     def is_gone(self) -> bool:
         """Whether its process has ended."""
-        return self._handle is None or bool(select.select([self._handle], [], [], 0)[0])
+        with self._lock:
+            if self._handle is None:
+                return True
+            poll = select.poll()  # knows no highest number of a file, as select does
+            poll.register(self._handle, select.POLLIN)
+            return bool(poll.poll(0))
 
     @property
     def is_ready(self) -> bool:
@@ -90,15 +96,16 @@ class Container:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to this process, and to no other that has its pid meanwhile."""
-        if self._handle is not None:
-            with suppress(ProcessLookupError):
+        with self._lock, suppress(ProcessLookupError):
+            if self._handle is not None:
                 signal.pidfd_send_signal(self._handle, number)
 
     def close(self) -> None:
         """Let go of its process."""
-        if self._handle is not None:
-            os.close(self._handle)
-            self._handle = None
+        with self._lock:
+            if self._handle is not None:
+                os.close(self._handle)
+                self._handle = None
 
 
 class Nodes:
@@ -155,7 +162,9 @@ class Nodes:
             assert self._heard.wait_for(lambda: self._pids or warm.poll() is not None, PATIENCE)
             assert self._pids, "the process that forks containers has ended"
             container = Container(self._pids.pop(0), self._said)
-            self.started = [each for each in self.started if not each.is_gone]
+            for gone in [each for each in self.started if each.is_gone]:
+                gone.close()
+                self.started.remove(gone)
             self.started.append(container)
         return container
 
