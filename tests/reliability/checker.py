@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 OPEN: Final = frozenset({"pending", "running", "retrying"})
 DROPPED: Final = frozenset({"skipped", "missed"})
 FAILURES: Final = frozenset({"exception", "timeout"})
-TAKEN_AWAY: Final = frozenset({"crash", "interrupted", "uncalled"})
+UNCALLED: Final = "uncalled"
+TAKEN_AWAY: Final = frozenset({"crash", "interrupted", UNCALLED})
 CRASH_LIMIT: Final = 3
 """So many deaths of its process, and a run may be given up."""
 
@@ -194,6 +195,8 @@ class Checker:
         for number, count in calls.items():
             if count > 1:
                 yield "unflagged duplicate", f"{name}: attempt {number} was called {count} times"
+            if outcomes.get(number) == UNCALLED:
+                yield "told as uncalled", f"{name}: attempt {number} was called"
             if number > run.attempt:
                 yield "journal without row", f"{name}: attempt {number} was called"
             explained = outcomes.get(number) in FAILURES | TAKEN_AWAY

@@ -113,6 +113,10 @@ def _unexplained(scene: Scene) -> None:
     scene.crashed("twice-2", "twice", DUE, told="completed")
 
 
+def _denied(scene: Scene) -> None:
+    scene.crashed("twice-2", "twice", DUE, told="uncalled")
+
+
 def _same_attempt(scene: Scene) -> None:
     scene.wrote(Event.STARTED, "twice-2", "twice", DUE)
 
@@ -192,6 +196,7 @@ BROKEN: Final[dict[str, tuple[Callable[[Scene], None], set[str]]]] = {
     "an occurrence ran, and counts as missed": (_counted_twice, {"decided twice"}),
     "at most once ran twice": (_again_at_most_once, {"duplicate of at most once"}),
     "a second call that nothing explains": (_unexplained, {"unflagged duplicate"}),
+    "a call that the ledger denies": (_denied, {"told as uncalled"}),
     "one attempt was called twice": (_same_attempt, {"unflagged duplicate"}),
     "an attempt without a claim": (_attempt_nobody_claimed, {"journal without row"}),
     "a stale result was taken": (_stale, {"stale write"}),
