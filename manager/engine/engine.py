@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from core.errors import StateError
+from core.errors import LedgerError, StateError
 from core.run import Cause, RunIds
 from manager.engine.binding import Binding
 from manager.engine.book import Book
@@ -153,11 +154,13 @@ class Engine:
         self._execution.start()
         self.state = EngineState.RUNNING
         if others:
-            self.step()  # what is due need not wait
+            with suppress(LedgerError):  # the next turn repeats it
+                self.step()  # what is due need not wait
             self._bring(others)
         if self._threaded:
             self._serving.start()
-        self._timetable.start(lambda _schedule: self._wakeup.set())  # thousands take their time
+        if self.state is EngineState.RUNNING:  # nobody stopped it meanwhile
+            self._timetable.start(lambda _schedule: self._wakeup.set())  # thousands take their time
 
     def _bring(self, definitions: Sequence[TaskDefinition]) -> None:
         """Bind tasks at the start, and request those that run with it."""
