@@ -71,8 +71,8 @@ class DatabaseConfig(BaseConfig):
     url: DatabaseUrl = Field(
         "sqlite:///./taskrack.db",
         description=(
-            "SQLAlchemy URL of the ledger. A relative SQLite path counts from the folder of "
-            "config.json."
+            "URL of the ledger, sqlite:///PATH or postgresql://USER@HOST/DATABASE. A relative "
+            "SQLite path counts from the folder of config.json."
         ),
     )
     echo: Flag = Field(default=False, description="Log every SQL statement.")

@@ -92,6 +92,23 @@ def shared_url(request: pytest.FixtureRequest) -> str:
     return "sqlite://"
 
 
+@pytest.fixture(params=["disk", "postgres"])
+def shared_project(
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    clean_process: None,
+) -> Iterator[Project]:
+    """Give an empty project as ``project`` does, on each kind of database that processes share."""
+    url = "sqlite:///./ledger.db"
+    if request.param == "postgres":
+        url = request.getfixturevalue("postgres_url")
+    monkeypatch.chdir(tmp_path)
+    built = Project(tmp_path, url)
+    yield built
+    built.close()
+
+
 @pytest.fixture
 def project(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clean_process: None

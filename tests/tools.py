@@ -121,17 +121,19 @@ class Project:
 
     Args:
         root: The folder of config.json.
+        url: The ledger's database.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, url: str = "sqlite:///./ledger.db") -> None:
         self.root = root
+        self._url = url
         self._started: list[Manager | TaskManager] = []
         self.config()
 
     def config(self, **sections: object) -> Path:
         """Write config.json: *sections* over a ledger on disk and no log file."""
         data: dict[str, Any] = {
-            "database": {"url": "sqlite:///./ledger.db", "synchronous": "normal"},
+            "database": {"url": self._url, "synchronous": "normal"},
             "loggers": {"enable_file": False},
         }
         for name, value in sections.items():

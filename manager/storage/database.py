@@ -208,6 +208,6 @@ def _postgres(address: URL, pool: dict[str, Any], *, echo: bool) -> Backend:
         from manager.storage.postgres import PostgresBackend  # noqa: PLC0415 - an extra
     except ImportError as error:
         said = str(error).splitlines()[0]
-        text = f"its driver is missing: pip install 'taskrack[postgres]' 'psycopg[binary]' ({said})"
+        text = f"its driver is missing: pip install 'taskrack[postgres]' ({said})"
         raise LedgerError(label_of(address), text) from None
     return PostgresBackend(address, pool, echo=echo)

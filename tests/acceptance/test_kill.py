@@ -96,6 +96,12 @@ RESTARTED: Final = """
 """
 
 
+@pytest.fixture
+def project(shared_project: Project) -> Project:
+    """Give a project on each kind of database."""
+    return shared_project
+
+
 @contextmanager
 def killed_after(project: Project, calls: int) -> Iterator[None]:
     """Run a container in a process of its own until *calls* are noted; kill it at the end."""

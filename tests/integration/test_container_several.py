@@ -9,13 +9,13 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from core.clock import SystemClock
 from core.run import RunState, TaskState
 from tests.tools import ended, fire, task_of
 
 if TYPE_CHECKING:
-    import pytest
-
     from tests.tools import Project
 
 PLUGIN = """
@@ -27,6 +27,12 @@ TASK_DEFINITIONS = [
      "trigger": "interval", "trigger_args": {"hours": 1}},
 ]
 """
+
+
+@pytest.fixture
+def project(shared_project: Project) -> Project:
+    """Give a project on each kind of database."""
+    return shared_project
 
 
 def test_a_task_stays_bound_while_one_of_its_containers_lives(project: Project) -> None:
