@@ -34,7 +34,7 @@ OPTIONS: Final[dict[str, Any]] = {
 LIMITS: Final = {
     "statement_timeout": "3500ms",
     "lock_timeout": "3000ms",
-    "idle_in_transaction_session_timeout": "5000ms",
+    "idle_in_transaction_session_timeout": "2500ms",
 }
 """The server's own limits: a little shorter than ours, so that it is the server that ends a call.
 

@@ -39,6 +39,12 @@ LOG: Final = "containers.log"
 _TRUSTED: Final = 13 / 15
 """The part of its lease on which a node acts, as in production."""
 _DIES_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
+_LATE: Final = (
+    "alembic.command",
+    "manager.storage.postgres",
+    "sqlalchemy.dialects.postgresql.psycopg",
+)
+"""What a first start imports late."""
 _LOADED_LATER: Final = (
     "aiosqlite",
     "manager.storage.migration",
