@@ -54,8 +54,7 @@ def test_without_its_driver_the_extra_is_named() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert done.stdout.startswith(
-        "database postgresql://u:***@h/d: its driver is missing: "
-        "pip install 'taskrack[postgres]' ("
+        "database postgresql://u:***@h/d: its driver is missing: pip install 'taskrack[postgres]' ("
     )
 
 

@@ -39,12 +39,6 @@ LOG: Final = "containers.log"
 _TRUSTED: Final = 13 / 15
 """The part of its lease on which a node acts, as in production."""
 _DIES_WITH_PARENT: Final = 1  # PR_SET_PDEATHSIG
-_LATE: Final = (
-    "alembic.command",
-    "manager.storage.postgres",
-    "sqlalchemy.dialects.postgresql.psycopg",
-)
-"""What a first start imports late."""
 _LOADED_LATER: Final = (
     "aiosqlite",
     "manager.storage.migration",
@@ -84,7 +78,7 @@ class Order:
 
 
 def main() -> None:
-    for name in ("alembic.command", "psycopg"):  # what a start imports late
+    for name in ("alembic.command", "manager.storage.postgres"):  # what a start imports late
         import_module(name)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel buries the dead
     if threading.active_count() > 1:
