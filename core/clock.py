@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import threading
     from datetime import timedelta
+
+_MONOTONIC: Final = time.monotonic  # a task that exchanges it exchanges it for others
 
 
 class Clock(Protocol):
@@ -43,7 +45,7 @@ class SystemClock:
 
     def monotonic(self) -> float:
         """Return seconds of the machine's monotonic clock."""
-        return time.monotonic()
+        return _MONOTONIC()
 
     def boottime(self) -> float:
         """Return seconds since the machine started; where it cannot tell, of the monotonic clock.
@@ -51,7 +53,7 @@ class SystemClock:
         The monotonic clock of such systems counts from their start too, in every process.
         """
         clock = getattr(time, "CLOCK_BOOTTIME", None)
-        return time.monotonic() if clock is None else time.clock_gettime(clock)
+        return _MONOTONIC() if clock is None else time.clock_gettime(clock)
 
     def wait(self, wakeup: threading.Event, limit: timedelta) -> bool:
         """Block until *wakeup* is set or *limit* has passed; tell whether it was set."""

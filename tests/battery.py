@@ -25,6 +25,7 @@ CHECKS: Final[tuple[str, ...]] = (
     "crash_points",
     "postgres_faults",
     "schedulers",
+    "hostile",
     "overlaps",
     "orders",
     "recovery",

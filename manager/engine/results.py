@@ -16,6 +16,8 @@ _EXECUTORS: Final = str(Path(__file__).parents[1] / "executors")
 def json_form(value: object) -> Any:  # noqa: ANN401 - JSON is any
     """Return *value* if it is JSON of at most 64 KiB, else ``{"repr": ...}`` of it."""
     try:
+        if isinstance(value, str) and len(value) > RESULT_LIMIT:  # the rest is not looked at
+            return {"repr": json.dumps(value[:RESULT_LIMIT])[:RESULT_LIMIT], "cut": True}
         text = json.dumps(value, allow_nan=False)
     except Exception:  # noqa: BLE001 - a task's result may change or fail while it is read
         return {"repr": _shown(value, RESULT_LIMIT)}
@@ -28,7 +30,7 @@ def error_text(error: BaseException) -> str:
     """Return the type and message of *error* in one text of at most 4 KiB."""
     name = type(error).__qualname__
     try:
-        said = str(error)
+        said = str(error)[:ERROR_LIMIT]
     except Exception as second:  # noqa: BLE001 - a task's error may fail to print itself
         said = f"(its message raised {type(second).__qualname__})"
     return _storable(f"{name}: {said}"[:ERROR_LIMIT] if said else name)
@@ -42,6 +44,9 @@ def traceback_text(error: BaseException) -> str:
             frames = passed.tb_next
         passed = passed.tb_next
     try:
+        brief = len(str(error)) <= TRACEBACK_LIMIT  # else each line of it would be copied around
+        if not brief:
+            return _storable("".join([*traceback.format_tb(frames), error_text(error)]))
         lines = traceback.format_exception(type(error), error, frames)
     except Exception:  # noqa: BLE001 - the same
         lines = traceback.format_tb(frames)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Thread
 from typing import Final, ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -53,7 +54,7 @@ class DaemonPool(ThreadPoolExecutor):
             if self._alive < min(self._pending, self._size):
                 self._alive += 1
                 name = f"taskrack-to-thread-{self._alive}"
-                threading.Thread(target=self._serve, name=name, daemon=True).start()
+                Thread(target=self._serve, name=name, daemon=True).start()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from core.errors import StateError
@@ -35,7 +36,7 @@ class LoopExecutor:
         self._tasks: dict[str, asyncio.Task[Outcome]] = {}
         self._interrupted: set[asyncio.Task[Any]] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._stopping = False
         self._done: Callable[[Call, Outcome], None] | None = None
 
@@ -45,7 +46,7 @@ class LoopExecutor:
         self._stopping = False
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(DaemonPool())
-        self._thread = threading.Thread(target=self._serve, name="taskrack-loop", daemon=True)
+        self._thread = Thread(target=self._serve, name="taskrack-loop", daemon=True)
         self._thread.start()
 
     def free(self) -> int:

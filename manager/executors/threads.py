@@ -7,6 +7,7 @@ import contextvars
 import inspect
 import queue
 import threading
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from core.records import Outcome, PoolFigures
@@ -61,7 +62,7 @@ class ThreadExecutor:
             if self._threads <= len(self._busy):
                 self._started += 1
                 name = f"taskrack-worker-{self._started}"
-                threading.Thread(target=self._work, name=name, daemon=True).start()
+                Thread(target=self._work, name=name, daemon=True).start()
                 self._threads += 1
             self._busy[call.run_id] = call
         self._calls.put(call)

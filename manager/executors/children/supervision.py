@@ -15,6 +15,7 @@ import threading
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 from core.clock import SystemClock
@@ -93,7 +94,7 @@ class Supervision:
         self._clock = SystemClock()
         self._guard = threading.Lock()
         self._orders: queue.SimpleQueue[Mapping[str, Any]] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._started: _Started | None = None
         self._woken, self._waker = socket.socketpair()
         self._selector = selectors.DefaultSelector()
@@ -116,9 +117,7 @@ class Supervision:
         """See to it that a supervisor runs, soon."""
         with self._guard:
             if self._thread is None and not self._ends:
-                self._thread = threading.Thread(
-                    target=self._serve, name="taskrack-processes", daemon=True
-                )
+                self._thread = Thread(target=self._serve, name="taskrack-processes", daemon=True)
                 self._thread.start()
 
     def order(self, message: Mapping[str, Any]) -> None:
