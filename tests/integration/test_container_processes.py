@@ -232,11 +232,9 @@ def test_plugins_and_containers_can_isolate_all_of_their_tasks(project: Project)
     assert task_of(tasks, "inside").lane == "thread"
 
 
-def test_a_task_that_a_call_adds_is_imported_by_its_name(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_task_that_a_call_adds_is_imported_by_its_name(project: Project) -> None:
     """Also while the container runs; what has no such name is refused, with the fix."""
-    monkeypatch.syspath_prepend(str(ROOT))
+    sys.path.append(str(ROOT))  # the project's fixture puts it back
     tasks = project.engine()
     tasks.start()
     before = set(children_of(os.getpid()))
@@ -257,11 +255,9 @@ def test_a_container_without_isolated_tasks_starts_no_process(project: Project) 
     assert set(children_of(os.getpid())) <= before
 
 
-def test_the_container_s_limits_hold_where_a_definition_has_none(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_container_s_limits_hold_where_a_definition_has_none(project: Project) -> None:
     """Memory and processor time; the run that exceeded one has crashed."""
-    monkeypatch.syspath_prepend(str(ROOT))
+    sys.path.append(str(ROOT))  # the project's fixture puts it back
     project.config(manager={"process_memory_mb": 200, "process_cpu_seconds": 0.5})
     tasks = project.engine()
     tasks.start()
