@@ -10,12 +10,13 @@ import gc
 import importlib
 import runpy
 import sys
+import threading
 import traceback
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from core.clock import SystemClock
 from core.definition import TaskDefinition, path_of
@@ -33,11 +34,16 @@ from manager.plugins import PluginHost
 
 if TYPE_CHECKING:
     import socket
-    import threading
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from manager.executors.children.wire import Message
+
+
+_THREADED: Final = (
+    "isolated tasks: plugins start threads while they are loaded ({}); isolated runs are forked "
+    "beside them and may hang, so start them in the task, or in a hook"
+)
 
 
 def main(connection: socket.socket, setup: Mapping[str, Any]) -> None:
@@ -56,6 +62,9 @@ def main(connection: socket.socket, setup: Mapping[str, Any]) -> None:
         traceback.print_exc()
         connection.sendall(packed({"kind": "fault", "text": text}))
         return
+    extra = [each.name for each in threading.enumerate() if each is not threading.main_thread()]
+    if extra:
+        connection.sendall(packed({"kind": "warning", "text": _THREADED.format(", ".join(extra))}))
     detach_output()
     gc.collect()
     gc.freeze()  # what is loaded is shared with the workers, and stays so

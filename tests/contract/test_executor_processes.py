@@ -567,3 +567,18 @@ def test_a_supervisor_that_is_stopped_holds_up_no_stop(tmp_path: Path) -> None:
     os.kill(supervisor, signal.SIGSTOP)
     bench.executor.stop()
     assert [pid for pid in [supervisor, *pids] if is_alive(pid)] == []
+
+
+def test_a_plugin_that_starts_threads_while_it_is_loaded_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A fork beside a thread may hang; the thread is named, and calls are made."""
+    bench = ProcessBench(tmp_path)
+    bench.setup["modules"] = ["tests.threaded_module"]
+    try:
+        assert bench.value(tasks.gives, "made") == "made"
+    finally:
+        bench.executor.stop()
+    said = [each.getMessage() for each in caplog.records if "while they are loaded" in each.message]
+    assert len(said) == 1
+    assert "(restless)" in said[0]

@@ -220,6 +220,8 @@ class Supervision:
         for message in messages:
             if message.get("kind") == "ready":
                 started.ready = True
+            elif message.get("kind") == "warning":
+                _log.warning("%s", message.get("text"))
             elif message.get("kind") == "fault":
                 return str(message.get("text"))
             else:
@@ -232,6 +234,8 @@ class Supervision:
         """Let a supervisor end, or see to it that it has ended; tell what that means."""
         started.channel.close()  # it ends with everything below it
         process = started.process
+        if not started.ready:  # it has no workers yet, and may be busy loading plugins
+            process.kill()
         try:
             process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
