@@ -44,7 +44,7 @@ class Breaker:
         self._longest = longest.total_seconds()
         self._draw = draw
         self._lock = threading.Lock()
-        self._pause = 0.0
+        self._bound = 0.0
         self._next = 0.0
         self.trouble: LedgerError | None = None
 
@@ -71,15 +71,14 @@ class Breaker:
         """Take note that the database answered."""
         if self.trouble is not None:
             with self._lock:
-                self.trouble, self._pause = None, 0.0
+                self.trouble, self._bound = None, 0.0
 
     def failed(self, error: LedgerError) -> None:
         """Take note that it did not; it is asked again after a pause."""
         shortest = SHORTEST.total_seconds()
         with self._lock:
-            bound = max(shortest, min(self._longest, self._pause * _GROWTH))
-            self._pause = self._draw.uniform(shortest, bound)
-            self._next = self._clock.monotonic() + self._pause
+            self._bound = max(shortest, min(self._longest, self._bound * _GROWTH))
+            self._next = self._clock.monotonic() + self._draw.uniform(shortest, self._bound)
             self.trouble = error
 
     def undecided(self) -> None:
