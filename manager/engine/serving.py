@@ -110,6 +110,7 @@ class Serving:
                 self._pause()
                 self._turning_since = self._clock.monotonic()
                 self._turn()
+                self._look_after_warden()
             except LedgerError as error:
                 self._suffer(str(error))
             except BaseException as error:  # noqa: BLE001 - the top of the engine's thread: it never ends
@@ -117,9 +118,11 @@ class Serving:
             else:
                 self._recovered()
             self._turning_since = None
-            warden = self._warden
-            if warden is not None and not warden.is_alive() and not self._ended.is_set():
-                self._replace_dead()
+
+    def _look_after_warden(self) -> None:
+        warden = self._warden
+        if warden is not None and not warden.is_alive() and not self._ended.is_set():
+            self._replace_dead()
 
     def _pause(self) -> None:
         pause = self._settings.sweep
@@ -157,13 +160,12 @@ class Serving:
         self._stumbled = False
 
     def _watch(self) -> None:
-        while not self._ended.is_set() and self._goes_on():
-            self._clock.wait(self._ended, _ROUND)
-            if self._ended.is_set() or not self._goes_on():
-                return
-            with suppress(Exception):  # out of threads or memory: the next round tries again
-                self._replace_dead()
-                self._tell_stuck()
+        while not self._ended.is_set():
+            with suppress(BaseException):  # out of threads or memory: the next round tries again
+                self._clock.wait(self._ended, _ROUND)
+                if self._goes_on() and not self._ended.is_set():
+                    self._replace_dead()
+                    self._tell_stuck()
 
     def _tell_stuck(self) -> None:
         """Tell once of a turn that does not end, with the place where it is."""

@@ -120,11 +120,12 @@ class Spooling:
 
     def written(self) -> None:
         """Take note that the ledger has everything."""
+        if self.trouble is not None and self._spool is not None and self._spool.is_open:
+            self.trouble = None
         if not self._kept:
             return
         count = len(self._kept)
         self._kept.clear()
-        self.trouble = None
         _log.info("%d spooled outcomes are in the ledger", count)
         if self._spool is not None:
             with suppress(OSError):  # they are brought in a second time, which changes nothing
