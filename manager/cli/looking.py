@@ -13,7 +13,15 @@ from core.errors import TriggerError, UnknownTaskError
 from core.registry import nearest
 from core.run import RunState  # noqa: TC001 - typer reads the annotation
 from manager.cli.options import AsJson, ConfigPath, settings
-from manager.cli.output import clean, moment, print_json, print_table, span_text, trigger_text
+from manager.cli.output import (
+    clean,
+    counted,
+    moment,
+    print_json,
+    print_table,
+    span_text,
+    trigger_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,12 +35,15 @@ NOTHING_YET: Final = "no container has run here yet; start one with 'taskrack ru
 
 def list_(*, config: ConfigPath = None, json: AsJson = False) -> None:
     """List the tasks with their status, last and next run."""
+    from manager.task.access import spooled  # noqa: PLC0415 - help does not pay for it
+
     with reading_of(config) as (chosen, reading):
         if reading is None:
             _nothing(json=json)
             return
         tasks, plugins = reading.tasks(), reading.plugins()
         alive = reading.is_heard(SystemClock().now())
+        waiting = spooled(chosen)
     if json:
         print_json(tasks)
     else:
@@ -40,6 +51,9 @@ def list_(*, config: ConfigPath = None, json: AsJson = False) -> None:
         print_table(("task", "status", "last", "last run", "next run", "trigger", "plugin"), rows)
         if not alive:
             typer.echo("no container is running; the table shows the last known state")
+        for name, count in waiting:
+            verb = "waits" if count == 1 else "wait"
+            typer.echo(f"{counted(count, 'outcome')} {verb} in {name}: the database refused them")
     for plugin in plugins:
         for problem in plugin.problems:
             typer.echo(f"plugin {plugin.name} {plugin.state}: {clean(str(problem))}", err=json)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from zlib import crc32
 
 from manager.storage import Database, SqlLedger
-from manager.storage.spool import SpoolPlace
+from manager.storage.spool import SpoolPlace, read_spool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,6 +51,21 @@ def spool_place(config: Xcorecfg, ledger: SqlLedger) -> SpoolPlace | None:
     name = ledger.label if ledger.path is None else str(ledger.path.absolute())
     folder = config.resolve(asked or ".").absolute()
     return SpoolPlace(folder, f"taskrack-{crc32(name.encode()):08x}.")
+
+
+def spooled(config: Xcorecfg) -> list[tuple[str, int]]:
+    """Return how many outcomes wait on disk for the database to take them, by the spool's name."""
+    place = spool_place(config, build_ledger(config))
+    found: list[tuple[str, int]] = []
+    for path in [] if place is None else place.all():
+        try:
+            records = read_spool(path).records
+        except OSError:
+            continue
+        count = sum(record.get("kind") in {"end", "release"} for record in records)
+        if count:
+            found.append((path.name, count))
+    return found
 
 
 @contextmanager
