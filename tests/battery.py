@@ -26,6 +26,7 @@ CHECKS: Final[tuple[str, ...]] = (
     "postgres_faults",
     "schedulers",
     "hostile",
+    "disk",
     "overlaps",
     "orders",
     "recovery",

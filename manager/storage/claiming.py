@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from manager.storage.crashes import WITHHELD
+from manager.storage.faults import damaged
 from manager.storage.prepared import driver_of
 from manager.storage.rows import run_of
 from manager.storage.statements import NEXT, NEXT_BUT, RUNNING_OF, START, STARTED
@@ -46,6 +47,7 @@ class Claiming:
                 wish.contended()
             running = self._running(sorted(wanted - elsewhere))
             chosen: list[str] = []
+            before = len(claimed), len(blocked)
             for run_id, task_id in waiting:
                 if task_id in elsewhere:
                     continue
@@ -56,6 +58,8 @@ class Claiming:
                 running[task_id] += 1
                 chosen.append(run_id)
             claimed += self._started(chosen, wish)
+            if before == (len(claimed), len(blocked)) and self._locks.are_alone:
+                raise damaged("an index names runs that are not there")
         if claimed:
             names = to_text(sorted({run.task_id for run in claimed}))
             STARTED.run(self._driver, {"names": names, "at": wish.now})

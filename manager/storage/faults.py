@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from enum import Enum
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
@@ -19,8 +20,8 @@ from core.errors import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FAULTS: Final = (SQLAlchemyError, sqlite3.Error)
-"""What a driver or SQLAlchemy raises."""
+FAULTS: Final = (SQLAlchemyError, sqlite3.Error, UnicodeDecodeError, JSONDecodeError, OverflowError)
+"""What a driver or SQLAlchemy raises, also while it reads what a row holds."""
 
 
 class Kind(Enum):
@@ -101,6 +102,7 @@ _HINTS: Final = (
     ("locked", "another process holds it locked; stop that process, or wait"),
     ("malformed", "the file is damaged; restore a backup, or move it away to start anew"),
     ("not a database", "the file is not a SQLite database; name another file"),
+    ("codec can't decode", "the file is damaged; restore a backup, or move it away to start anew"),
     ("full", "the disk is full; make room"),
     ("disk i/o", "the disk failed; check it"),
     ("connection refused", "the server cannot be reached; start it, or check host and port"),
@@ -122,12 +124,23 @@ _HINTS: Final = (
 )
 
 
+NOT_KNOWN: Final = "; whether it was written is not known"
+UNREADABLE: Final = "a row holds what none of ours wrote: the file is damaged; restore a backup"
+
+
 class CommitFault(Exception):  # noqa: N818 - it never leaves this package
     """What the driver raised in answer to a commit."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
         super().__init__(str(error))
+
+
+def damaged(said: str) -> sqlite3.DatabaseError:
+    """Return what SQLite would raise, had it looked at what we found."""
+    error = sqlite3.DatabaseError(f"database disk image is malformed: {said}")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def kind_of(error: Exception, *, committing: bool = False) -> Kind:
@@ -137,6 +150,8 @@ def kind_of(error: Exception, *, committing: bool = False) -> Kind:
         error: What was raised.
         committing: Whether it was the answer to a commit.
     """
+    if isinstance(error, UnicodeDecodeError | JSONDecodeError | OverflowError):
+        return Kind.BROKEN
     cause = error.orig if isinstance(error, DBAPIError) else error
     code: int | None = getattr(cause, "sqlite_errorcode", None)
     state: str | None = getattr(cause, "sqlstate", None)
@@ -165,8 +180,7 @@ def judged(label: str, error: Exception, kind: Kind) -> LedgerError:
     """Return what to raise for *error* of *kind*."""
     said = explained(error)
     if kind is Kind.UNKNOWN:
-        text = f"{said}; whether it was written is not known"
-        return UnknownOutcomeError(label, text)
+        return UnknownOutcomeError(label, said + NOT_KNOWN)
     if kind is Kind.BROKEN:
         return LedgerBrokenError(label, said)
     if kind is Kind.OURS:

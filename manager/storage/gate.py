@@ -9,8 +9,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from core.clock import SystemClock
-from core.errors import LedgerBrokenError, LedgerError, LedgerUnavailableError
-from manager.storage.faults import FAULTS, CommitFault, Kind, judged, kind_of
+from core.errors import LedgerBrokenError, LedgerError, LedgerUnavailableError, TaskrackError
+from manager.storage.faults import FAULTS, NOT_KNOWN, UNREADABLE, CommitFault, Kind, judged, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +22,8 @@ SHORTEST: Final = timedelta(milliseconds=100)
 LONGEST: Final = timedelta(seconds=5)
 _PROBE: Final = timedelta(seconds=10)
 """Whoever asks whether the database is back has this long; then another may ask."""
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, OverflowError)
+"""What becomes of a value in a row that none of ours has written."""
 _TRIES: Final = 3
 _GROWTH: Final = 3
 _BREATH: Final = timedelta(milliseconds=20)
@@ -46,6 +48,7 @@ class Breaker:
         self._lock = threading.Lock()
         self._bound = 0.0
         self._next = 0.0
+        self._unsure = False
         self.trouble: LedgerError | None = None
 
     def admit(self) -> None:
@@ -69,9 +72,9 @@ class Breaker:
 
     def passed(self) -> None:
         """Take note that the database answered."""
-        if self.trouble is not None:
+        if self.trouble is not None or self._unsure:
             with self._lock:
-                self.trouble, self._bound = None, 0.0
+                self.trouble, self._bound, self._unsure = None, 0.0, False
 
     def failed(self, error: LedgerError) -> None:
         """Take note that it did not; it is asked again after a pause."""
@@ -80,6 +83,14 @@ class Breaker:
             self._bound = max(shortest, min(self._longest, self._bound * _GROWTH))
             self._next = self._clock.monotonic() + self._draw.uniform(shortest, self._bound)
             self.trouble = error
+
+    def unsure(self, error: LedgerError) -> None:
+        """Take note that an answer was lost: whoever reads back may ask at once, but only once."""
+        if self._unsure:
+            self.failed(error)
+        else:
+            self.undecided()
+            self._unsure = True
 
     def undecided(self) -> None:
         """Take note that the call tells nothing about the database: the next may ask at once."""
@@ -171,8 +182,10 @@ class Gate:
         except LedgerBrokenError as error:
             breaker.failed(error)
             raise
-        except BaseException:
+        except BaseException as error:
             breaker.undecided()
+            if isinstance(error, _UNREADABLE) and not isinstance(error, TaskrackError):
+                raise LedgerBrokenError(self._label, f"{UNREADABLE} ({error!r})") from error
             raise
         breaker.passed()
 
@@ -185,7 +198,10 @@ class Gate:
     @staticmethod
     def _note(breaker: Breaker, kind: Kind, fault: LedgerError) -> None:
         """Stop asking, unless the fault is ours, or whoever asked has to read back first."""
-        if kind in {Kind.OURS, Kind.UNKNOWN}:
+        if kind is Kind.OURS:
             breaker.undecided()
+        elif kind is Kind.UNKNOWN:
+            said = fault.reason.removesuffix(NOT_KNOWN)
+            breaker.unsure(LedgerUnavailableError(fault.url, said))
         else:
             breaker.failed(fault)

@@ -134,12 +134,11 @@ class SqlLedger:
             living = or_(nodes.c.state == "alive", holds)
             lapsed = nodes.c.lease_until < lease_time(now)
             query = select(lapsed, nodes.c.lease_second, *columns).where(living)
-            rows = connection.execute(query).all()
-        names = [column.name for column in columns]
-        return [
-            Suspect(Node(**dict(zip(names, row, strict=True))), late, second)
-            for late, second, *row in rows
-        ]
+            names = [column.name for column in columns]
+            return [
+                Suspect(Node(**dict(zip(names, row, strict=True))), late, second)
+                for late, second, *row in connection.execute(query)
+            ]
 
     def bind(
         self,
@@ -171,7 +170,7 @@ class SqlLedger:
         """Return what is known of tasks; unknown ids are left out."""
         with self._database.read() as connection:
             rows = Catalogue(connection).stored(task_ids)
-        return {task_id: stored_task_of(row) for task_id, row in rows.items()}
+            return {task_id: stored_task_of(row) for task_id, row in rows.items()}
 
     def changed_since(self, revision: int) -> list[StoredTask]:
         """Return the tasks that were changed after *revision*, oldest change first."""
@@ -186,7 +185,7 @@ class SqlLedger:
         )
         with self._database.read() as connection:
             rows = connection.execute(query).all()
-        return [(run_id, Reason(reason or Reason.REQUESTED)) for run_id, reason in rows]
+            return [(run_id, Reason(reason or Reason.REQUESTED)) for run_id, reason in rows]
 
     def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:
         """Return, by lane, how many runs may start at *now* and when the next later one may."""
@@ -227,7 +226,7 @@ class SqlLedger:
         """Return a run, or ``None``."""
         with self._database.read() as connection:
             row = connection.execute(select(runs).where(runs.c.id == run_id)).mappings().first()
-        return None if row is None else run_of(row)
+            return None if row is None else run_of(row)
 
     def prune(self, before: datetime) -> int:
         """Delete final runs that ended before *before*, some hundreds a commit; return how many.

@@ -46,7 +46,13 @@ _ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(k
 
 
 class Locks(Protocol):
-    """Locks that one transaction holds until its end."""
+    """Locks that one transaction holds until its end.
+
+    Attributes:
+        are_alone: Whether nobody else writes meanwhile.
+    """
+
+    are_alone: bool
 
     def register(self) -> None:
         """Wait until nobody else makes rows that two nodes may make at once."""
@@ -75,6 +81,8 @@ class Locks(Protocol):
 class _Alone:
     """The transaction is the only writer: SQLite."""
 
+    are_alone = True
+
     def register(self) -> None:
         """Hold everything anyway."""
 
@@ -95,6 +103,8 @@ class _Alone:
 
 class _Rows:
     """Row locks of PostgreSQL."""
+
+    are_alone = False
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -13,7 +13,7 @@ from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
 from core.errors import LedgerError
-from manager.storage.faults import explained
+from manager.storage.faults import FAULTS, explained
 from manager.storage.prepared import driver_of
 from manager.storage.tables import metadata
 
@@ -53,9 +53,11 @@ def stored_version(path: Path, label: str) -> str | None:
     except sqlite3.Error as error:
         if error.sqlite_errorname not in _CUT_OFF:
             raise LedgerError(label, explained(error)) from error
+    except FAULTS as error:
+        raise LedgerError(label, explained(error)) from error
     try:
         return _read(path, label, "rw")
-    except sqlite3.Error as error:
+    except FAULTS as error:
         raise LedgerError(label, explained(error)) from error
 
 

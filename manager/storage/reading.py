@@ -74,8 +74,8 @@ class Reading:
                 return None
             query = select(attempts).where(attempts.c.run_id == run_id).order_by(attempts.c.token)
             found = connection.execute(query).mappings().all()
-        tries = tuple(AttemptRead.model_validate(dict(each)) for each in found)
-        return _run_read(row, tries)
+            tries = tuple(AttemptRead.model_validate(dict(each)) for each in found)
+            return _run_read(row, tries)
 
     def runs(
         self,
@@ -91,8 +91,7 @@ class Reading:
         if state is not None:
             query = query.where(runs.c.state == state.value)
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-        return [_run_read(row) for row in rows]
+            return [_run_read(row) for row in connection.execute(query).all()]
 
     def ran(self, task_id: str, start: datetime, end: datetime) -> set[datetime]:
         """Return the occurrences in ``[start, end]`` that have a run which started, or will."""

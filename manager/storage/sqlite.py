@@ -19,7 +19,7 @@ from manager.storage.faults import FAULTS, CommitFault
 from manager.storage.limits import within
 from manager.storage.migration import fill, migrate, require_newest
 from manager.storage.prepared import driver_of
-from manager.storage.whereabouts import Whereabouts, inspected
+from manager.storage.whereabouts import Whereabouts, check, inspected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -107,6 +107,7 @@ class SqliteBackend:
             fill(driver_of(self._writer))
         migrate(self._writer, self.label)
         if self.path is not None:
+            check(driver_of(self._writer), self.path.stat().st_size)
             self._file = Whereabouts(self.path, self.label)
 
     def open_reading(self) -> bool:

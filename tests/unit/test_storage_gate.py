@@ -180,7 +180,6 @@ def test_what_is_damaged_stays_told_as_damaged(asked: Asked) -> None:
 @pytest.mark.parametrize(
     ("error", "kind"),
     [
-        (CommitFault(FULL), UnknownOutcomeError),
         (of_sqlite(sqlite3.SQLITE_CONSTRAINT), LedgerError),
         (KeyError("a caller's own"), KeyError),
         (LedgerError("db", "a caller's own"), LedgerError),
@@ -190,12 +189,29 @@ def test_what_is_damaged_stays_told_as_damaged(asked: Asked) -> None:
 def test_what_tells_nothing_about_the_database_closes_nothing(
     asked: Asked, error: BaseException, kind: type[Exception]
 ) -> None:
-    """A lost answer is to be read back at once, and a faulty statement is no outage."""
+    """A faulty statement, or an error of the caller's own, is no outage."""
     asked.error = error
     for _ in range(3):
         with pytest.raises(kind):
             asked.write()
     assert asked.times == 3
+    assert asked.gate.trouble is None
+
+
+def test_a_lost_answer_may_be_read_back_at_once_but_not_for_ever(asked: Asked) -> None:
+    """The second in a row counts as a failure; those who are refused then wrote nothing."""
+    asked.error = CommitFault(FULL)
+    refused(asked.write, UnknownOutcomeError)
+    assert asked.gate.trouble is None
+    refused(asked.write, UnknownOutcomeError)
+    assert asked.gate.trouble == "database db: oh"
+    refused(asked.write, LedgerUnavailableError)
+    assert asked.times == 2
+    asked.error = None
+    asked.pass_by(5)
+    asked.write()
+    asked.error = CommitFault(FULL)
+    refused(asked.write, UnknownOutcomeError)
     assert asked.gate.trouble is None
 
 
