@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
 from core.errors import LedgerError
+from loggers import get_logger
 from manager.storage.addresses import address_of, label_of
 from manager.storage.faults import FAULTS, CommitFault, judged, kind_of
 from manager.storage.gate import Gate
+from manager.storage.limits import within
 from manager.storage.sqlite import SqliteBackend
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
-    from datetime import timedelta
     from pathlib import Path
 
     from sqlalchemy.engine import URL, Connection
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from core.clock import Clock
 
 T = TypeVar("T")
+_log = get_logger("taskrack")
+_CLOSING: Final = timedelta(seconds=0.5)
 
 
 class Backend(Protocol):
@@ -165,8 +169,14 @@ class Database:
             raise self._judged(error) from error
 
     def close(self) -> None:
-        """Close every connection; calling it again is harmless."""
-        self.backend.close()
+        """Close every connection; calling it again is harmless.
+
+        One that is stuck in a call is left to its thread after half a second.
+        """
+        if self.is_in_memory or self.backend.is_open == (False, False):
+            self.backend.close()
+        elif not within(_CLOSING, self.backend.close, "taskrack-closing"):
+            _log.warning("database %s: a call is stuck, its connection stays open", self.label)
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in a transaction of the one writing connection; return its value.

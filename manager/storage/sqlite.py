@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import threading
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -16,7 +15,6 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from loggers import get_logger
 from manager.storage.addresses import label_of
 from manager.storage.faults import FAULTS, CommitFault
-from manager.storage.limits import within
 from manager.storage.migration import fill, migrate, require_newest
 from manager.storage.prepared import driver_of
 from manager.storage.whereabouts import Whereabouts, check, inspected
@@ -32,7 +30,6 @@ T = TypeVar("T")
 _log = get_logger("taskrack.sql")
 _BUSY_MS: Final = 5_000
 _LOG_BYTES: Final = 64 * 1024 * 1024
-_CLOSING: Final = timedelta(seconds=0.5)
 _WRITE: Final = "BEGIN IMMEDIATE"
 _SYNCHRONOUS: Final = {"full": "FULL", "normal": "NORMAL"}
 
@@ -126,18 +123,15 @@ class SqliteBackend:
         return True
 
     def close(self) -> None:
-        """Close every connection; calling it again is harmless.
-
-        One that is stuck in a call is left to its thread after half a second.
-        """
+        """Close every connection; calling it again is harmless."""
         writer, engines = self._writer, (self._readers, self._writers)
         self._writer = self._readers = self._writers = self._file = None
-        if writer is None and engines == (None, None):
-            return
-        if self.path is None:
-            _let_go(writer, engines)
-        elif not within(_CLOSING, partial(_let_go, writer, engines), "taskrack-closing"):
-            _log.warning("database %s: a call is stuck, its connection stays open", self.label)
+        with suppress(*FAULTS):
+            if writer is not None:
+                writer.close()
+            for engine in engines:
+                if engine is not None:
+                    engine.dispose()
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Run *work* in a transaction of the one writing connection; return its value.
@@ -232,12 +226,3 @@ def _commit(driver: Driver) -> None:
         driver.commit()
     except sqlite3.Error as error:
         raise CommitFault(error) from error
-
-
-def _let_go(writer: Connection | None, engines: tuple[Engine | None, ...]) -> None:
-    with suppress(*FAULTS):
-        if writer is not None:
-            writer.close()
-        for engine in engines:
-            if engine is not None:
-                engine.dispose()
