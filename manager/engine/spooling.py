@@ -63,6 +63,7 @@ class Spooling:
         self._place = place
         self._spool = None if place is None else Spool(place.path(node.id), node_record(node))
         self._kept: set[tuple[str, int]] = set()
+        self._ended = False
         self.trouble: str | None = None
 
     @property
@@ -133,6 +134,7 @@ class Spooling:
 
     def end(self) -> None:
         """Let go of the spool; what it holds is for the next start."""
+        self._ended = True
         if self._spool is None:
             return
         if self._kept:
@@ -141,7 +143,7 @@ class Spooling:
         self._spool.close(remove=not self._kept)
 
     def _append(self, records: Sequence[dict[str, Any]], names: set[tuple[str, int]]) -> None:
-        if self._spool is None:
+        if self._spool is None or self._ended:
             return
         try:
             self._spool.append(records)

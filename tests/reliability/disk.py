@@ -93,7 +93,8 @@ def check(scale: Scale, folder: Path) -> Report:
     with ThreadPoolExecutor(3) as pool:
         for found in pool.map(lambda part: part(), parts):
             for name, figure in found.figures.items():
-                figures[name] = round(figures.get(name, 0) + float(figure), 2)
+                total = round(figures.get(name, 0) + float(figure), 2)
+                figures[name] = int(total) if total.is_integer() else total
             failures += found.failures
     return Report(figures, failures)
 
