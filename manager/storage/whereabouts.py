@@ -10,10 +10,10 @@ from manager.storage.migration import stored_version
 
 if TYPE_CHECKING:
     import os
-    import sqlite3
     from pathlib import Path
 
     from manager.storage.prepared import Driver
+
 
 _SMALL: Final = 1024 * 1024
 _LARGE: Final = 16 * 1024 * 1024
@@ -63,7 +63,7 @@ class Whereabouts:
             raise LedgerBrokenError(self._label, text)
 
 
-def check(driver: sqlite3.Connection, size: int) -> None:
+def check(driver: Driver, size: int) -> None:
     """Let a database pass that is whole; a large one is not read to its end.
 
     Args:

@@ -61,9 +61,9 @@ CONTAINER = """
     import signal
     import threading
     from manager import Manager
-    from manager.storage import database
+    from manager.storage import sqlite
 
-    database._BUSY_MS = 200
+    sqlite._BUSY_MS = 200
     with Manager("config.json"):
         threading.Event().wait(60)
 """

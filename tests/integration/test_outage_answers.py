@@ -11,9 +11,9 @@ import pytest
 
 from core.errors import UnknownOutcomeError
 from core.policy import Overlap, OverlapPolicy
-from core.records import Ending, Shift
+from core.records import Ending, Lease, Shift
 from core.run import Attempt, Cause, Reason, RunState
-from manager.storage import database
+from manager.storage import sqlite
 from manager.storage.faults import CommitFault
 from manager.storage.repeating import REASONS, settled
 from tests.engine_tools import HOUR, SECOND, START, Lab, due, firing, node, run_of, task, wish
@@ -37,8 +37,8 @@ class Line:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.losses: list[Fate] = []
-        self._commit = database._commit
-        monkeypatch.setattr(database, "_commit", self.commit)
+        self._commit = sqlite._commit
+        monkeypatch.setattr(sqlite, "_commit", self.commit)
 
     def commit(self, driver: sqlite3.Connection) -> None:
         if not self.losses:
@@ -77,6 +77,7 @@ def everything(ledger: SqlLedger) -> dict[str, list[tuple[Any, ...]]]:
     return found
 
 
+LEASE = Lease(START + HOUR, 3_600.0)
 RUN, WAITS = run_of("a"), run_of("a")
 MINE = replace(due("a", START + HOUR), state=RunState.RUNNING, token=1, attempt=1, node="here")
 ENDED = replace(MINE, state=RunState.COMPLETED, result=3, finished_at=START + 2 * HOUR)
@@ -89,7 +90,7 @@ STEP = firing("a", START, START + HOUR, MINE)
 
 def prepared(ledger: SqlLedger) -> None:
     """Have a task, a running run and a waiting one."""
-    ledger.join(node("here"), START, START + HOUR)
+    ledger.join(node("here"), START, LEASE)
     ledger.bind([(task("a"), START + HOUR)], "here", START)
     ledger.transact(lambda tx: tx.insert(WAITS))
     ledger.transact(lambda tx: tx.fire([STEP]))
@@ -114,12 +115,13 @@ VERBS: dict[str, Callable[[SqlLedger], object]] = {
     "insert": lambda led: settled(led, lambda tx: tx.insert(RUN)),
     "end": ends(Ending(run=ENDED, token=1, attempt=None)),
     "end again": ends(Ending(run=FAILED, token=1, attempt=Attempt.of(FAILED, START + HOUR))),
-    "release": lambda led: settled(led, lambda tx: tx.release([GIVEN], START + HOUR)),
+    "release": lambda led: settled(led, lambda tx: len(tx.release([GIVEN], START + HOUR))),
     "shift": lambda led: settled(
         led, lambda tx: tx.shift([Shift("a", START, HOUR, -SECOND)], "here", -SECOND, START)
     ),
-    "join": lambda led: led.join(node("new"), START, START + HOUR),
-    "beat": lambda led: led.beat("here", START + SECOND, START + HOUR),
+    "join": lambda led: led.join(node("new"), START, LEASE),
+    "beat": lambda led: led.beat("here", START + SECOND, LEASE),
+    "revive": lambda led: led.revive("here", ["a"], START + SECOND, LEASE),
     "leave": lambda led: led.leave("here", START + SECOND),
     "bury": lambda led: str(led.bury(["here"], START + SECOND, rerun=True)) and None,
     "bind": lambda led: led.bind([(task("b"), START + HOUR)], "here", START)["b"].fresh,
@@ -157,13 +159,13 @@ def test_every_verb_that_writes_says_why_it_may_be_repeated() -> None:
     assert tested == set(REASONS)
 
 
-def test_an_answer_that_stays_lost_is_told(lab: Lab, line: Line) -> None:
+@pytest.mark.parametrize("verb", ["insert", "beat"])
+def test_an_answer_that_stays_lost_is_told(lab: Lab, line: Line, verb: str) -> None:
     """Lost twice: whoever asked hears that it is not known, by the error's class and words."""
     prepared(lab.ledger)
-    for verb in ("insert", "beat"):
-        line.losses = ["not written", "written"]
-        with pytest.raises(UnknownOutcomeError, match="whether it was written is not known"):
-            VERBS[verb](lab.ledger)
+    line.losses = ["not written", "written"]
+    with pytest.raises(UnknownOutcomeError, match="whether it was written is not known"):
+        VERBS[verb](lab.ledger)
 
 
 def test_an_outcome_that_was_written_by_another_does_not_stand(lab: Lab) -> None:
@@ -180,7 +182,7 @@ def test_an_outcome_that_was_written_by_another_does_not_stand(lab: Lab) -> None
             ]
         )
     )
-    assert held == [True, False, False]
+    assert held == [ENDED, None, None]
 
 
 @pytest.mark.parametrize("fate", FATES)

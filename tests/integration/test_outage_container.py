@@ -17,7 +17,7 @@ import pytest
 from core.clock import SystemClock
 from core.errors import LedgerBrokenError, LedgerError, LedgerUnavailableError
 from core.run import Cause, Reason, RunState
-from manager.storage import database, spool
+from manager.storage import spool, sqlite
 from manager.storage.spool import read_spool
 from tests.engine_tools import served
 from tests.tools import eventually, finals, goes_on, task_of
@@ -35,7 +35,7 @@ CLOCK = SystemClock()
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for locks a fifth of a second only."""
-    monkeypatch.setattr(database, "_BUSY_MS", 200)
+    monkeypatch.setattr(sqlite, "_BUSY_MS", 200)
 
 
 @contextmanager
@@ -199,14 +199,14 @@ def test_a_shutdown_returns_in_time_with_every_call_to_the_ledger_stuck(
     tasks, gate = project.start(), Gate()
     busy(tasks, gate)
     free, stuck = threading.Event(), threading.Event()
-    commit = database._commit
+    commit = sqlite._commit
 
     def hangs(driver: sqlite3.Connection) -> None:
         stuck.set()
         free.wait(60)
         commit(driver)
 
-    monkeypatch.setattr(database, "_commit", hangs)
+    monkeypatch.setattr(sqlite, "_commit", hangs)
     gate.may_end.set()
     stuck.wait(10)
     begun = CLOCK.monotonic()

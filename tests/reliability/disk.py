@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.clock import SystemClock
 from core.errors import TaskrackError
+from core.records import Lease
 from manager.storage import Database, SqlLedger
 from tests.engine_tools import HOUR, START, node, run_of, task, wish
 from tests.reliability.checking import Report, Scale
@@ -277,7 +278,7 @@ def damaged(folder: Path, scale: Scale) -> Report:
     base = place / "base.db"
     ledger = SqlLedger(Database(f"sqlite:///{base}"))
     ledger.open()
-    ledger.join(node("here"), START, START + HOUR)
+    ledger.join(node("here"), START, Lease(START + HOUR, 3_600.0))
     ledger.bind([(task(f"t{number}"), START + HOUR) for number in range(5)], "here", START)
     rows = [run_of(f"t{number % 5}") for number in range(100)]
     ledger.transact(lambda tx: [tx.insert(run) for run in rows])

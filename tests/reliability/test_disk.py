@@ -27,7 +27,7 @@ def test_the_check_sees_a_damaged_file_that_is_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without the look at a file that is opened, some copy is used although it is not whole."""
-    monkeypatch.setattr("manager.storage.database.check", lambda *_: None)
+    monkeypatch.setattr("manager.storage.sqlite.check", lambda *_: None)
     assert disk.damaged(tmp_path, Scale.SHORT).failures != []
 
 
