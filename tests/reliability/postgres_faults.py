@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.reliability.nodes import Container
-
 BLOWS: Final = {Scale.SHORT: 10, Scale.LONG: 100}
 """So many restarts, and as many failures of the network."""
+CALM: Final = {Scale.SHORT: (0.2, 0.5), Scale.LONG: (0.5, 2)}
+"""Seconds between two of them."""
 AGAIN_WITHIN: Final = 5.0
 """Seconds from the return of the database to the next start of a task."""
 FIRINGS_ASKED: Final = 100
@@ -69,7 +69,7 @@ def check(scale: Scale, folder: Path) -> Report:
         tasks = workload.project(folder, store, KINDS, scheduler_thread_pool=40)
         with Nodes() as nodes:
             container = nodes.start(Order(folder=str(folder))).ready()
-            trial = Trial(server, proxy, container, folder / workload.FILE)
+            trial = Trial(server, proxy, folder / workload.FILE, calm=CALM[scale])
             trial.strike(BLOWS[scale])
             alive = not container.is_gone
             until = settled(store, tasks)
@@ -102,13 +102,15 @@ class Trial:
     """What happens to one container, drawn from one seed.
 
     Attributes:
+        file: The journal of its tasks.
+        calm: Seconds between two blows, at least and at most.
         returns: Seconds from each return of the database to the next start of a task.
     """
 
     server: Server
     proxy: Proxy
-    container: Container
     file: Path
+    calm: tuple[float, float]
     seed: int = 4
     returns: list[float] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
@@ -125,7 +127,7 @@ class Trial:
         draw.shuffle(blows)
         for name, blow in blows:
             begun = journal.wall()
-            _wait(1 + draw.random())  # all is well
+            _wait(draw.uniform(*self.calm))  # all is well
             self._calm.append((begun, journal.wall()))
             blow()
             self._goes_on(name)
