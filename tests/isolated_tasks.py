@@ -219,6 +219,21 @@ def hogs_memory_in_a_child() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def forks_with_much_memory() -> str:
+    """Share a hundred megabytes with five children for a moment."""
+    kept = b"x" * 100 * 2**20
+    pids = []
+    for _ in range(5):
+        pid = os.fork()
+        if pid == 0:
+            pause(0.5)
+            os._exit(len(kept) % 7)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    return "shared"
+
+
 def spins() -> None:
     while True:
         pass

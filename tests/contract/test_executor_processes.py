@@ -351,6 +351,11 @@ def test_a_call_that_exceeds_its_memory_is_killed(bench: ProcessBench) -> None:
     assert bench.value(tasks.gives, "next", limits=limits) == "next"
 
 
+def test_what_forked_children_share_is_counted_once(bench: ProcessBench) -> None:
+    """A hundred megabytes in six processes are no six hundred."""
+    assert bench.value(tasks.forks_with_much_memory, limits={"memory_mb": 300}) == "shared"
+
+
 def test_a_call_that_exceeds_its_processor_time_is_killed(bench: ProcessBench) -> None:
     """What other calls used in the same process before does not count."""
     text = bench.text(tasks.spins, limits={"cpu_seconds": 0.3})

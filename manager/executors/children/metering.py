@@ -5,7 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from manager.executors.children.kernel import IS_LINUX, cpu_seconds, resident_bytes, tree_of
+from manager.executors.children.kernel import (
+    IS_LINUX,
+    cpu_seconds,
+    own_bytes,
+    resident_bytes,
+    tree_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,6 +49,8 @@ class Meter:
         tree = tree_of(self.pid)
         if self.memory_mb is not None:
             used = sum(map(resident_bytes, tree)) // _MIB
+            if used > self.memory_mb:  # what forked children share is counted with each
+                used = sum(map(own_bytes, tree)) // _MIB
             if used > self.memory_mb:
                 return f"its process used {used} MB, above its memory limit of {self.memory_mb} MB"
         if self.cpu_seconds is not None:
