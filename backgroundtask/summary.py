@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from zoneinfo import ZoneInfo
 
-    from manager.schemas.reading import PeriodStatistics, RunRead, TaskStatistics
+    from manager.schemas.reading import RunRead
+    from manager.schemas.statistics import PeriodStatistics, TaskStatistics
 
 SLOWEST: Final = 5
 DASH: Final = "\N{EN DASH}"

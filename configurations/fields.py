@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConstraints
@@ -13,7 +13,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, Strict, StringConst
 from configurations.masking import SHOWN_LENGTH, shown
 
 DAY_SECONDS = 86_400
+_FAILURES = 1_000
 YEAR_SECONDS = 365 * DAY_SECONDS
+BREAKER = 'an object such as {"failures": 10, "pause": 60}, or {} for none'
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 LOG_LEVEL_PATTERN = "^({})$".format(
@@ -86,6 +88,21 @@ def database_address(value: str) -> str:
     return value
 
 
+def breaker_form(value: dict[str, object]) -> dict[str, object]:
+    """Return the settings of a breaker, if they are that, or nothing."""
+    failures, pause = whole(value.get("failures")), value.get("pause")
+    numbers = isinstance(failures, int) and isinstance(pause, int | float)
+    flags = isinstance(failures, bool) or isinstance(pause, bool)
+    if not value:
+        return {}
+    if flags or not numbers or set(value) != {"failures", "pause"}:
+        raise ValueError(f"expected {BREAKER}, got {shown(value)}")
+    if not (1 <= failures <= _FAILURES and 0 < pause <= DAY_SECONDS):  # type: ignore[operator]
+        limits = "failures from 1 to 1000, and seconds above 0 and at most 86400"
+        raise ValueError(f"expected {limits}, got {shown(value)}")
+    return {"failures": failures, "pause": pause}
+
+
 Flag = Annotated[bool, Strict(), Expected("true or false")]
 Whole = Annotated[int, BeforeValidator(whole), Strict()]
 Seconds = Annotated[
@@ -152,6 +169,18 @@ OptionalSeconds = Annotated[
     Expected("a number of seconds above 0, or null"),
 ]
 OptionalIsolation = Annotated[Literal["process"] | None, Expected("'process', or null")]
+Share = Annotated[
+    float,
+    Strict(),
+    Field(ge=0, le=1, allow_inf_nan=False),
+    AfterValidator(plain),
+    Expected("a number from 0 to 1"),
+]
+BreakerForm = Annotated[
+    dict[str, Any],
+    AfterValidator(breaker_form),
+    Expected(BREAKER),
+]
 PluginNames = Annotated[
     list[Annotated[str, Strict(), StringConstraints(min_length=1)]],
     Expected('a list of plugin names such as ["acme"]'),

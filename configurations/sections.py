@@ -15,6 +15,7 @@ from pydantic import (
 from configurations.fields import (
     DAY_SECONDS,
     YEAR_SECONDS,
+    BreakerForm,
     DatabaseUrl,
     Expected,
     FilePath,
@@ -28,6 +29,7 @@ from configurations.fields import (
     PluginNames,
     Seconds,
     SecondsOrNone,
+    Share,
     Synchronous,
     Whole,
 )
@@ -115,12 +117,28 @@ class ManagerConfig(BaseConfig):
         le=1000,
         description="Retries after the first attempt, where the definition says nothing.",
     )
+    retry_budget: Share = Field(
+        0.2, description="Retries of a plugin, as a part of its first starts in the last minute."
+    )
+    retry_floor: Whole = Field(
+        60,
+        ge=1,
+        le=1_000_000,
+        description="Retries a minute that a plugin may start beside that part.",
+    )
+    plugin_breaker: BreakerForm = Field(
+        default_factory=dict,
+        description="When a plugin that fails is left alone, and for how many seconds at first.",
+    )
     scheduler_thread_pool: Whole = Field(
         10, ge=1, le=1000, description="Threads that scheduled tasks share."
     )
     task_workers: Whole = Field(4, ge=1, le=1000, description="Threads that submitted tasks share.")
     task_queue_size: Whole = Field(
-        1000, ge=1, le=10_000_000, description="Submitted tasks that may wait for a thread."
+        1000,
+        ge=1,
+        le=10_000_000,
+        description="Runs that somebody asked for and that may wait to be started.",
     )
     spool_directory: OptionalFilePath = Field(
         None,

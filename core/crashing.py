@@ -34,6 +34,11 @@ class Quarantined:
     run: Run
     crashes: int
 
+    @property
+    def instants(self) -> tuple[datetime, ...]:
+        """When what waits for it may start: nobody knows."""
+        return ()
+
 
 @dataclass(frozen=True, slots=True)
 class Buried:

@@ -13,6 +13,7 @@ from operator import attrgetter
 from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final
 
+from core.breaking import BreakerPolicy
 from core.isolation import UNLIMITED, Isolation, ResourceLimits
 from core.policy import CatchUp, Delivery, Dst, OverlapPolicy, RetryPolicy
 from core.trigger import Limits, Schedule
@@ -50,6 +51,7 @@ class TaskDefinition:
         overlap: What happens while an earlier run is busy.
         delivery: What happens to a run whose process died.
         retry: How failed attempts are repeated.
+        breaker: When it is left alone for a while because it fails; ``None`` for never.
         dst: What a fixed local time does where the clock is set.
         start: Nothing is due before it; intervals count from it, itself included.
         end: Nothing is due after it.
@@ -86,6 +88,7 @@ class TaskDefinition:
     overlap: OverlapPolicy = field(default_factory=OverlapPolicy)
     delivery: Delivery = Delivery.AT_LEAST_ONCE
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    breaker: BreakerPolicy | None = None
     dst: Dst = Dst.ONCE
     start: datetime | None = None
     end: datetime | None = None
@@ -154,7 +157,7 @@ EDITABLE: Final = frozenset(
 
 def _written(value: object) -> object:
     """Return *value* as JSON can write it, in the same words in every process."""
-    if isinstance(value, ResourceLimits):
+    if isinstance(value, ResourceLimits | BreakerPolicy):
         return {each.name: getattr(value, each.name) for each in fields(value)}
     if isinstance(value, frozenset):
         return sorted(value)

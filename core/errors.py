@@ -111,6 +111,27 @@ class TaskLimitError(TaskrackError, RuntimeError):
         )
 
 
+class QueueFull(TaskrackError, RuntimeError):  # noqa: N818 - the documented name
+    """As many runs that somebody asked for wait as ``manager.task_queue_size`` allows.
+
+    Attributes:
+        limit: How many may wait.
+        waiting: How many wait.
+        asked: How many more were asked for; none of them was added.
+    """
+
+    def __init__(self, limit: int, waiting: int, asked: int = 1) -> None:
+        self.limit = limit
+        self.waiting = waiting
+        self.asked = asked
+        runs = "one more" if asked == 1 else f"{asked} more"
+        super().__init__(
+            f"{waiting} runs that somebody asked for wait, {runs} would be beyond "
+            f"manager.task_queue_size, which is {limit}. None was added: ask again when some have "
+            "started, ask for fewer, or raise it in config.json.",
+        )
+
+
 class StateError(TaskrackError, RuntimeError):
     """The call does not fit the state that the container, a task or a run is in."""
 

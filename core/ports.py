@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
     from datetime import datetime, timedelta
 
-    from core.crashing import Buried, Quarantined
+    from core.crashing import Buried
     from core.definition import TaskDefinition
     from core.records import (
         Call,
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Fired,
         Firing,
         Lease,
+        News,
         Node,
         Outcome,
         PoolFigures,
@@ -34,10 +35,10 @@ class LedgerTransaction(Protocol):
     """Statements that are committed together.
 
     Attributes:
-        quarantined: Tasks for which an outcome that it wrote was one crash too many.
+        news: What it decided about tasks and plugins: quarantines, breakers, budgets.
     """
 
-    quarantined: list[Quarantined]
+    news: list[News]
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""
@@ -57,6 +58,14 @@ class LedgerTransaction(Protocol):
 
     def insert(self, run: Run) -> bool:
         """Insert *run*; tell whether its fire key was new."""
+        ...
+
+    def request(self, runs: Sequence[Run], limit: int) -> list[Run]:
+        """Insert runs that somebody asked for; return those whose fire key was new.
+
+        Raises:
+            QueueFull: more than *limit* of them would wait; none is inserted.
+        """
         ...
 
     def claim(self, wish: Claim) -> list[Run]:
@@ -228,6 +237,15 @@ class Executor(Protocol):
 
     def stop(self) -> None:
         """Let go of everything; calls still running are left to their daemon threads."""
+        ...
+
+
+@runtime_checkable
+class Watched(Protocol):
+    """An executor that looks now and then whether what it runs is stuck."""
+
+    def watch(self, second: float) -> None:
+        """Look; *second* is the monotonic clock's. Called at least each second."""
         ...
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+from core.breaking import Turned
+from core.budget import PutOff
+from core.crashing import Quarantined
 from core.invariants import NO_GAP, InvariantError
 
 if TYPE_CHECKING:
@@ -12,8 +15,14 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime, timedelta
 
+    from core.breaking import Guard
+    from core.budget import RetryBudget
     from core.definition import TaskDefinition
     from core.run import Attempt, Reason, Run, RunState
+
+
+News: TypeAlias = Quarantined | Turned | PutOff
+"""What the ledger decided about tasks and plugins while it wrote about runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,11 +169,16 @@ class Fired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """The outcome of an attempt, to be written by the holder of the token."""
+    """The outcome of an attempt, to be written by the holder of the token.
+
+    Attributes:
+        guards: The breakers that hear of it.
+    """
 
     run: Run
     token: int
     attempt: Attempt | None
+    guards: tuple[Guard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +192,7 @@ class Claim:
         limit_of: Most runs at once of a task, or ``None``; asked inside the transaction.
         contended: Called where another node decides about tasks that have waiting runs; to ask
             again soon may do.
+        budget: Of the retries of each plugin; ``None`` is no limit.
     """
 
     lane: str
@@ -187,6 +202,7 @@ class Claim:
     foreign: Collection[str]
     limit_of: Callable[[str], int | None]
     contended: Callable[[], None]
+    budget: RetryBudget | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,7 +266,7 @@ class Call:
     hear: Callable[[Callable[[], None]], None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class PoolFigures:
     """How full an executor is.
 
@@ -259,9 +275,11 @@ class PoolFigures:
         size: Most calls at once.
         busy: Calls that run now.
         leaked: Tasks whose call outlived its time limit and cannot be stopped.
+        blocked: Tasks that do not let go of their event loop.
     """
 
     lane: str
     size: int
     busy: int
     leaked: tuple[str, ...] = field(default=())
+    blocked: tuple[str, ...] = field(default=())

@@ -47,6 +47,8 @@ class Reason(StrEnum):
     OVERLAP = "overlap"
     PAUSED = "paused"
     QUARANTINED = "quarantined"
+    BREAKER = "breaker"
+    BUDGET = "budget"
     INTERRUPTED = "interrupted"
     UNCALLED = "uncalled"
     REQUESTED = "requested"

@@ -29,6 +29,7 @@ CHECKS: Final[tuple[str, ...]] = (
     "disk",
     "overlaps",
     "orders",
+    "retrystorm",
     "recovery",
     "soak",
 )

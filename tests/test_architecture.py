@@ -35,7 +35,7 @@ BANNED_WORDS = ("helper", "util", "common", "misc", "do_", "handle_", "_async")
 FOREIGN_NAMES = {"_do_submit_job"}  # what a library's base class calls
 BROAD_EXCEPT = {
     # a task's call, and what a task's own objects raise when they are shown
-    "manager/executors/threads.py", "manager/executors/loop.py", "manager/engine/results.py",
+    "manager/executors/threads.py", "manager/executors/taskloop.py", "manager/engine/results.py",
     "manager/executors/daemons.py", "manager/testing/loops.py",
     "manager/executors/children/worker.py", "manager/executors/children/footprint.py",
     # a hook's call

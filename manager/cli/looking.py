@@ -74,15 +74,20 @@ def show(
         if not tasks and run is None:
             raise UnknownTaskError(id, nearest(id, [task.id for task in reading.tasks()]))
         history = reading.runs(id, limit=10) if tasks else []
+        opened = reading.evidence.breakers(*tasks[0].subjects) if tasks else ()
     found = tasks[0] if tasks else run
     shown: dict[str, Any] = {} if found is None else found.model_dump(mode="json")
     if json:
-        print_json(shown | ({"runs": history} if tasks else {}))
+        print_json(shown | ({"breakers": opened, "runs": history} if tasks else {}))
         return
     for key, value in shown.items():
         _print_field(key, value)
         if tasks and key == "trigger_args":
             _print_field("schedule", _schedule(tasks[0]))
+    for each in opened:
+        at = moment(each.trial_at, chosen.timezone)
+        told = f"{each.subject} is open after {each.failures} failures, one run may try at {at}"
+        _print_field("breaker", told)
     if history:
         typer.echo("")
         print_table(_RUN_COLUMNS, [_run_row(each, chosen.timezone) for each in history])

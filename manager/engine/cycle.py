@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from core.records import Claim, Ending
 from core.run import RunState
+from manager.engine.alarms import Alarms
 from manager.engine.doubts import Doubts
 from manager.engine.recovery import removed, unstarted
 from manager.engine.turn import Turn
@@ -65,7 +66,7 @@ class Cycle:
         self._asked = 0
         self._foreign: set[str] = set()
         self._beaten: set[str] = set()
-        self._alarm: datetime | None = None
+        self._alarms = Alarms()
         self.doubts = Doubts(execution, self._names_unsaved, node_id)
 
     @property
@@ -85,7 +86,7 @@ class Cycle:
     @property
     def alarm(self) -> datetime | None:
         """When the next waiting run may start, as far as is known."""
-        return self._alarm
+        return self._alarms.earliest
 
     @property
     def is_idle(self) -> bool:
@@ -97,12 +98,12 @@ class Cycle:
         with self.lock:
             if when is None:
                 self._backlog.add(lane)
-            elif self._alarm is None or when < self._alarm:
-                self._alarm = when
+            else:
+                self._alarms.add(when)
 
     def inherit(self, buried: Buried) -> None:
         """Take note of what dead nodes left, and say what it cost their tasks."""
-        self._reporter.quarantined(buried.quarantined)
+        self._reporter.tell(buried.quarantined)
         for run in buried.runs:
             self.expect(run.lane)
 
@@ -138,13 +139,14 @@ class Cycle:
         del self._unstarted[: len(turn.unstarted)]
         with self.lock:
             self._settle(turn)
-        for firing in () if turn.buried else turn.firings:
-            if firing.replace and firing.task_id not in turn.beaten and firing.wants_to_run:
+        starting = {run.task_id for run in turn.fired if not run.state.is_final}
+        for firing in turn.firings:
+            if firing.replace and firing.task_id in starting:
                 self._execution.make_room(firing.task_id)
         if turn.begun:
             self._call(turn.begun)
         self._reporter.ended(turn.endings, turn.held)
-        self._reporter.quarantined(turn.quarantined)
+        self._reporter.tell(turn.news)
         self._reporter.dropped(turn.fired)
         if self._beaten:
             self._reload()
@@ -156,8 +158,7 @@ class Cycle:
                 calls.callback(self._begin, run)
 
     def _gather(self, now: datetime, endings: list[Ending], *, accepting: bool) -> Turn:
-        if self._alarm is not None and self._alarm <= now:
-            self._alarm = None
+        if self._alarms.ring(now):
             self._backlog |= set(self._executors)
         if not accepting:
             return Turn(now, endings, [], [], {}, set(), list(self._unstarted))
@@ -190,7 +191,7 @@ class Cycle:
         """Write one turn; may be called again, so it only sets what it computes anew."""
         tx.hold(turn.concerned)
         turn.held = tx.end(turn.endings) if turn.endings else []
-        turn.quarantined = tx.quarantined
+        turn.news = tx.news  # and what is added to it below
         if turn.unstarted:
             tx.release(turn.unstarted, turn.now)
         turn.buried = turn.starts and not tx.is_alive(self._node_id)
@@ -219,6 +220,7 @@ class Cycle:
             foreign=self._foreign,
             limit_of=self._limit_of,
             contended=partial(turn.contended.add, lane),
+            budget=self._execution.retry_budget,
         )
 
     def _limit_of(self, task_id: str) -> int | None:
@@ -239,6 +241,7 @@ class Cycle:
         for run in turn.held:
             if run is not None and not run.state.is_final:
                 self.expect(run.lane, run.not_before)
+        self._alarms.add(*(instant for each in turn.news for instant in each.instants))
         if turn.buried:
             self._tenure.lapse()
             self._backlog |= turn.lanes

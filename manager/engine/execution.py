@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import queue
-import random
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
-from core.crashing import after_crash
 from core.invariants import CLAIMED, TOKENS, InvariantError
-from core.policy import Delivery
+from core.ports import Watched
 from core.records import Call, Ending, Outcome
-from core.run import Attempt, Reason, Run, RunState
+from core.run import Reason, Run, RunState
 from loggers import get_logger
 from manager.engine.context import RunContext, entered
-from manager.engine.results import error_text, json_form, traceback_text
+from manager.engine.verdicts import Verdicts
 
 if TYPE_CHECKING:
+    import random
     from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime, timedelta
 
+    from core.budget import RetryBudget
     from core.clock import Clock
     from core.definition import TaskDefinition
     from core.ports import Executor
     from manager.engine.settings import EngineSettings
-
-STOPPED_BY_US: Final = frozenset({Reason.REQUESTED, Reason.REPLACED, Reason.REMOVED})
 
 
 @dataclass(slots=True)
@@ -61,6 +59,7 @@ class Execution:
         draw: random.Random | None = None,
     ) -> None:
         self._executors = executors
+        self._watched = [each for each in executors.values() if isinstance(each, Watched)]
         self._clock = clock
         self._settings = settings
         self._manager = manager
@@ -69,7 +68,12 @@ class Execution:
         self._live: dict[str, LiveRun] = {}
         self._interrupted: list[LiveRun] = []
         self._stopped = False
-        self._draw = draw or random.Random()  # noqa: S311 - jitter, no secret
+        self._verdicts = Verdicts(settings, draw)
+
+    @property
+    def retry_budget(self) -> RetryBudget | None:
+        """Most retries of a plugin in a minute."""
+        return self._settings.retry_budget
 
     def start(self) -> None:
         """Get the executors ready."""
@@ -187,6 +191,8 @@ class Execution:
     def endings(self, now: datetime) -> list[Ending]:
         """Return the attempts that ended since the last call, or whose time is up."""
         found: list[Ending] = []
+        for executor in self._watched:
+            executor.watch(self._clock.monotonic())
         for call, outcome, ended_at in self._ended():
             live = self._live.get(call.run_id)
             if live is not None and live.run.token == call.token:
@@ -194,7 +200,7 @@ class Execution:
                 if live.stopped is Reason.INTERRUPTED and outcome.state is not RunState.COMPLETED:
                     self._interrupted.append(live)
                 else:
-                    found.append(self._ending(live, outcome, ended_at))
+                    found.append(self._verdicts.ending(live, outcome, ended_at))
         if not self._live:
             return found
         second = self._clock.monotonic()
@@ -224,73 +230,8 @@ class Execution:
         if live.stopped is Reason.INTERRUPTED:
             self._interrupted.append(live)
             return []
-        return [self._ending(live, Outcome(state=RunState.FAILED), now)]
+        return [self._verdicts.ending(live, Outcome(state=RunState.FAILED), now)]
 
     def _done(self, call: Call, outcome: Outcome) -> None:
         self._outcomes.put((call, outcome, self._clock.now()))
         self._wake()
-
-    def _ending(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
-        run, attempt = live.run, None
-        if outcome.reason is Reason.CRASH and live.stopped is None:
-            return self._crashed(live, outcome, now)
-        ended = replace(run, finished_at=now, **self._end(live, outcome))
-        if ended.state is RunState.FAILED and self._may_retry(live, outcome):
-            pause = live.definition.retry.pause_before(run.failures + 1, self._draw)
-            ended = replace(ended, state=RunState.RETRYING, not_before=now + pause)
-        if ended.state is not RunState.COMPLETED or run.attempt > 1:
-            attempt = Attempt.of(ended, now)
-        if not ended.state.is_final:
-            ended = replace(ended, finished_at=None)
-        return Ending(run=ended, token=run.token, attempt=attempt)
-
-    def _crashed(self, live: LiveRun, outcome: Outcome, now: datetime) -> Ending:
-        """Return what a call whose process died makes of its run, as far as that alone decides."""
-        died = "its process died" if outcome.error is None else error_text(outcome.error)
-        died = died if outcome.fault is None else outcome.fault.text
-        once = live.definition.delivery is Delivery.AT_MOST_ONCE
-        run = replace(live.run, not_before=now)
-        run = after_crash(run, died, once=once, rerun=self._settings.automatic)
-        return Ending(run=run, token=run.token, attempt=None)
-
-    def _end(self, live: LiveRun, outcome: Outcome) -> dict[str, Any]:
-        """Return what is new about the run of an attempt that ended."""
-        error, fault = outcome.error, outcome.fault
-        if outcome.state is RunState.COMPLETED and live.stopped is not Reason.TIMEOUT:
-            bare = outcome.value is None or outcome.remote
-            result = outcome.value if bare else json_form(outcome.value)
-            return {"state": RunState.COMPLETED, "result": result}
-        if live.stopped is Reason.TIMEOUT:
-            text = _timeout_text(live.definition)
-            return {"state": RunState.FAILED, "reason": Reason.TIMEOUT, "error": text}
-        if live.stopped in STOPPED_BY_US:
-            return {"state": RunState.CANCELLED, "reason": live.stopped}
-        if fault is not None:
-            reason = outcome.reason or Reason.EXCEPTION
-            said = {"error": fault.text, "traceback": fault.traceback}
-            return {"state": RunState.FAILED, "reason": reason, **said}
-        if error is None:
-            return {"state": RunState.FAILED, "reason": outcome.reason}
-        return {
-            "state": RunState.FAILED,
-            "reason": outcome.reason or Reason.EXCEPTION,
-            "error": error_text(error),
-            "traceback": traceback_text(error),
-        }
-
-    def _may_retry(self, live: LiveRun, outcome: Outcome) -> bool:
-        if not self._settings.automatic or live.run.failures > live.definition.max_retries:
-            return False
-        if live.stopped is not Reason.TIMEOUT and outcome.fault is not None:
-            return live.definition.retry.covers_names(outcome.fault.names)
-        if live.stopped is Reason.TIMEOUT or outcome.error is None:
-            return live.definition.retry.covers(TimeoutError)
-        return live.definition.retry.covers(type(outcome.error))
-
-
-def _timeout_text(definition: TaskDefinition) -> str:
-    limit = definition.timeout
-    seconds = 0.0 if limit is None else limit.total_seconds()
-    leaks = definition.lane == "thread"
-    fix = "; its thread cannot be stopped and goes on" if leaks else ""
-    return f"it ran longer than its time limit of {seconds:g} s{fix}"

@@ -10,8 +10,8 @@ from core.policy import Delivery
 from core.records import Ending
 from core.run import Attempt, Reason, RunState
 from loggers import get_logger
-from manager.engine.execution import STOPPED_BY_US
 from manager.engine.node import is_known_dead
+from manager.engine.verdicts import STOPPED_BY_US
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

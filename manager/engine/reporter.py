@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.breaking import Turned
+from core.budget import WINDOW
+from core.crashing import Quarantined
 from core.run import RunState
 from loggers import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
-    from core.crashing import Quarantined
+    from core.budget import PutOff
     from core.ports import Lifecycle
-    from core.records import Ending
+    from core.records import Ending, News
     from core.run import Run
 
 _log = get_logger("taskrack")
@@ -23,6 +27,7 @@ class Reporter:
 
     def __init__(self, lifecycle: Lifecycle) -> None:
         self._lifecycle = lifecycle
+        self._told: dict[str, datetime] = {}
 
     def started(self, run: Run) -> None:
         """Tell that an attempt is about to start."""
@@ -51,15 +56,39 @@ class Reporter:
                 self._again(run)
                 self._lifecycle.retrying(run)
 
-    def quarantined(self, tasks: Sequence[Quarantined]) -> None:
-        """Tell which tasks crashed once too often."""
-        for each in tasks:
-            text = (
-                "%s: quarantined: it crashed %s times with no completed run between, the last time "
-                "in run %s; nothing of it starts until 'taskrack resume %s'"
-            )
-            _log.error(text, each.task_id, each.crashes, each.run.id, each.task_id)
-            self._lifecycle.quarantined(each.run)
+    def tell(self, news: Sequence[News]) -> None:
+        """Tell what the ledger decided about tasks and plugins."""
+        for each in news:
+            if isinstance(each, Quarantined):
+                text = (
+                    "%s: quarantined: it crashed %s times with no completed run between, the last "
+                    "time in run %s; nothing of it starts until 'taskrack resume %s'"
+                )
+                _log.error(text, each.task_id, each.crashes, each.run.id, each.task_id)
+                self._lifecycle.quarantined(each.run)
+            elif isinstance(each, Turned):
+                self._turned(each)
+            else:
+                self._put_off(each)
+
+    @staticmethod
+    def _turned(turned: Turned) -> None:
+        kind, _, name = turned.after.subject.partition(":")
+        what = f"its {'breaker' if kind == 'task' else 'plugin breaker'}"
+        if turned.after.trial_at is None:
+            _log.warning("%s: %s is closed: its trial completed", name, what)
+            return
+        text = "%s: %s is open: %s attempts failed in a row; one run may try at %s"
+        at = turned.after.trial_at.isoformat(timespec="seconds")
+        _log.error(text, name, what, turned.after.failures, at)
+
+    def _put_off(self, put_off: PutOff) -> None:
+        """Tell of it once a minute at most: in a storm there is news every second."""
+        last = self._told.get(put_off.plugin)
+        if last is None or put_off.at - last >= WINDOW:
+            self._told[put_off.plugin] = put_off.at
+            text = "plugin %s: %s retries wait, its retry budget is used up (manager.retry_budget)"
+            _log.warning(text, put_off.plugin, put_off.count)
 
     @staticmethod
     def _again(run: Run) -> None:

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.breaking import BreakerPolicy
+    from core.budget import RetryBudget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,8 @@ class EngineSettings:
         trust: How long after it began to renew its lease a node starts runs on the strength of it.
         unwind: How long a cancelled coroutine may take to clean up before it counts as leaked.
         backoff: How long to wait after the database failed.
+        retry_budget: Most retries of a plugin in a minute; ``None`` is no limit.
+        plugin_breaker: Opens where a plugin fails again and again; ``None`` for none.
     """
 
     timed: bool = True
@@ -31,3 +38,5 @@ class EngineSettings:
     trust: timedelta = timedelta(seconds=13)
     unwind: timedelta = timedelta(seconds=5)
     backoff: timedelta = timedelta(seconds=1)
+    retry_budget: RetryBudget | None = None
+    plugin_breaker: BreakerPolicy | None = None

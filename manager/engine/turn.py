@@ -1,4 +1,4 @@
-"""One turn on its way to the ledger and back."""
+"""One turn: what its transaction writes, and what came of it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ from core.run import RunState
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from core.crashing import Quarantined
-    from core.records import Ending, Firing
+    from core.records import Ending, Firing, News
     from core.run import Run
     from manager.engine.book import LiveTask
 
@@ -31,7 +30,7 @@ class Turn:
     found: list[Run] = field(default_factory=list)
     buried: bool = False
     held: list[Run | None] = field(default_factory=list)
-    quarantined: list[Quarantined] = field(default_factory=list)
+    news: list[News] = field(default_factory=list)
     fired: tuple[Run, ...] = ()
     beaten: frozenset[str] = frozenset()
     claimed: list[Run] = field(default_factory=list)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from core.records import Outcome, PoolFigures
 from core.run import Reason, RunState
+from manager.executors.guarded import new_loop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,7 +85,7 @@ class ThreadExecutor:
         """Return how full the pool is."""
         with self._lock:
             leaked = tuple(sorted(call.task_id for call in self._leaked))
-            return PoolFigures(lane=self.lane, size=self._size, busy=len(self._busy), leaked=leaked)
+            return PoolFigures(self.lane, self._size, len(self._busy), leaked)
 
     def stop(self) -> None:
         """Let idle threads end; busy ones end with their call."""
@@ -125,4 +126,7 @@ def called(call: Call) -> Outcome:
 def _inside(call: Call) -> Any:  # noqa: ANN401 - whatever the function returns
     with call.scope():
         value = call.func(*call.args, **call.kwargs)
-        return asyncio.run(value) if inspect.iscoroutine(value) else value
+        if not inspect.iscoroutine(value):
+            return value
+        with asyncio.Runner(loop_factory=new_loop) as runner:
+            return runner.run(value)

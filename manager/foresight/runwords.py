@@ -18,6 +18,15 @@ _REASONS: Final = {
     (RunState.SKIPPED, Reason.OVERLAP): "it was skipped: an earlier run of the task was not over",
     (RunState.SKIPPED, Reason.PAUSED): "it was skipped: the task was paused",
     (RunState.SKIPPED, Reason.QUARANTINED): "it was skipped: the task was quarantined",
+    (RunState.SKIPPED, Reason.BREAKER): "it was skipped: the breaker of the task was open",
+    (RunState.PENDING, Reason.BREAKER): "it waits for the breaker of its task",
+    (
+        RunState.RETRYING,
+        Reason.BREAKER,
+    ): "an attempt failed, and it waits for the breaker of its task",
+    (RunState.RETRYING, Reason.BUDGET): (
+        "an attempt failed, and its next one waits: the retry budget of its plugin is used up"
+    ),
     (RunState.MISSED, Reason.LATE): "it was missed: no container fired it, and catch-up dropped it",
     (RunState.MISSED, Reason.PAST): "it was missed: the date had passed when it was registered",
     (RunState.FAILED, Reason.EXCEPTION): "it ran and failed: its last attempt raised an exception",

@@ -11,7 +11,7 @@ from manager.foresight.runwords import quarantine_words, shown, span
 
 if TYPE_CHECKING:
     from manager.foresight.planned import Outlook, Planned
-    from manager.schemas.reading import RunRead
+    from manager.schemas.reading import BreakerRead, RunRead
     from manager.storage.reading import Reading
 
 SILENT: Final = timedelta(seconds=10)
@@ -33,8 +33,9 @@ def why_waiting(reading: Reading, outlook: Outlook, planned: Planned, run: RunRe
         return ["no container is running; the next start goes on with it"]
     if planned.id in outlook.unbound:
         return ["no container that runs has the task's function"]
-    if planned.task.quarantined:
-        return [f"the task is quarantined: {quarantine_words(planned.task)}"]
+    withheld = _withheld(reading, outlook, planned)
+    if withheld:
+        return withheld
     if run.not_before > outlook.now:
         what = "its next attempt" if run.state is RunState.RETRYING else "it"
         wait = span(run.not_before - outlook.now)
@@ -50,6 +51,22 @@ def _silence(reading: Reading, outlook: Outlook, run: RunRead) -> list[str]:
     ago = span(outlook.now - node.heartbeat)
     who = f"process {node.pid} on {node.host} was last heard of {ago} ago and may have died"
     return [f"{who}; another node, or the next start, decides what becomes of the run"]
+
+
+def _withheld(reading: Reading, outlook: Outlook, planned: Planned) -> list[str]:
+    task = planned.task
+    if task.quarantined:
+        return [f"the task is quarantined: {quarantine_words(task)}"]
+    zone = ZoneInfo(task.timezone)
+    return [_kept_back(each, outlook, zone) for each in reading.evidence.breakers(*task.subjects)]
+
+
+def _kept_back(breaker: BreakerRead, outlook: Outlook, zone: ZoneInfo) -> str:
+    kind, _, name = breaker.subject.partition(":")
+    whose = f"the breaker of {kind} {name} is open: {breaker.failures} attempts failed in a row"
+    if breaker.trial_at > outlook.now:
+        return f"{whose}; one run may try at {shown(breaker.trial_at, zone)}"
+    return f"{whose}; one run tries first"
 
 
 def _held_up(reading: Reading, outlook: Outlook, planned: Planned, run: RunRead) -> list[str]:

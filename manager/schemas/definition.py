@@ -93,6 +93,15 @@ class LimitsModel(BaseModel):
     cpu_seconds: Seconds | None = None
 
 
+class BreakerModel(BaseModel):
+    """When a task that fails is left alone, and for how long at first."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    failures: Annotated[Whole, Field(ge=1, le=1_000)]
+    pause: Annotated[Pause, Field(gt=0)]
+
+
 class DefinitionModel(BaseModel):
     """A task definition as a plugin or a call writes it."""
 
@@ -127,6 +136,7 @@ class DefinitionModel(BaseModel):
     ) = "skip"
     delivery: Literal["at_least_once", "at_most_once"] = "at_least_once"
     retry: RetryModel = Field(default_factory=lambda: _RETRY)
+    breaker: BreakerModel | None = None
     dst: Literal["once", "both", "skip"] = "once"
     start: Instant | None = None
     end: Instant | None = None
@@ -175,6 +185,9 @@ EXPECTED: Final[Mapping[str, str]] = {
     "retry.jitter": _FLAG,
     "retry.retry_on": "a list of names of exceptions",
     "retry.never_on": "a list of names of exceptions",
+    "breaker": "a dict such as {'failures': 5, 'pause': 60}, or None",
+    "breaker.failures": "a whole number from 1 to 1000",
+    "breaker.pause": "a number of seconds above 0 and at most 86400",
     "dst": "'once', 'both' or 'skip'",
     "start": MOMENT,
     "end": MOMENT,
@@ -231,7 +244,11 @@ def _is_text(value: object) -> bool:
         return False
 
 
-_INNER: Final[Mapping[str, type[BaseModel]]] = {"retry": RetryModel, "limits": LimitsModel}
+_INNER: Final[Mapping[str, type[BaseModel]]] = {
+    "retry": RetryModel,
+    "breaker": BreakerModel,
+    "limits": LimitsModel,
+}
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "max_instances": "'overlap'",
     "coalesce": "'catch_up'",

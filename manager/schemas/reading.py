@@ -109,6 +109,11 @@ class TaskRead(ReadModel):
     overrides: dict[str, Any]
     options: dict[str, Any]
 
+    @property
+    def subjects(self) -> tuple[str, str]:
+        """The breakers that may keep it back: its own, and its plugin's."""
+        return f"task:{self.id}", f"plugin:{self.plugin}"
+
     def schedule(self, anchor: datetime) -> Schedule:
         """Return when it is due, as the ledger has it, if it was first registered at *anchor*."""
         options = self.options
@@ -226,12 +231,35 @@ class PluginRead(ReadModel):
 
 
 class PoolRead(ReadModel):
-    """How full an executor is; ``leaked`` names tasks whose call outlived its time limit."""
+    """How full an executor is.
+
+    Attributes:
+        leaked: Tasks whose call outlived its time limit.
+        blocked: Tasks that do not let go of their event loop.
+    """
 
     lane: str
     size: int
     busy: int
     leaked: tuple[str, ...]
+    blocked: tuple[str, ...] = ()
+
+
+class BreakerRead(ReadModel):
+    """A breaker that is open, or half open from ``trial_at`` on.
+
+    Attributes:
+        subject: ``task:ID`` or ``plugin:NAME``.
+        failures: How many attempts failed in a row.
+        trial_at: From when on one run may try.
+        trial_run: The run that tries, or tried last.
+    """
+
+    subject: str
+    failures: int
+    opened_at: datetime
+    trial_at: datetime
+    trial_run: str | None
 
 
 class HealthRead(ReadModel):
@@ -247,6 +275,7 @@ class HealthRead(ReadModel):
         running: Runs under way; ``None`` likewise.
         tasks: How many tasks this process can run.
         quarantined: Tasks of which nothing starts, because they crashed again and again.
+        breakers: The breakers that are open.
     """
 
     state: str
@@ -259,30 +288,10 @@ class HealthRead(ReadModel):
     tasks: int
     pools: tuple[PoolRead, ...]
     quarantined: tuple[str, ...] = ()
+    breakers: tuple[BreakerRead, ...] = ()
 
     @classmethod
     def stopped(cls, tasks: int) -> HealthRead:
         """Return the health of a container that is not started."""
         none = {"trouble": None, "lag": 0.0, "waiting": 0, "running": 0, "pools": ()}
         return cls.model_validate(none | {"state": "stopped", "tasks": tasks})
-
-
-class TaskStatistics(ReadModel):
-    """What the runs of one task came to in a period; durations in seconds."""
-
-    task_id: str
-    runs: int
-    completed: int
-    failed: int
-    average: float | None
-    longest: float | None
-
-
-class PeriodStatistics(ReadModel):
-    """What all runs came to in ``[start, end)``; ``hours`` counts starts, hour by hour."""
-
-    start: datetime
-    end: datetime
-    tasks: tuple[TaskStatistics, ...]
-    hours: tuple[int, ...]
-    failures: tuple[RunRead, ...]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import bindparam, func, insert, select, update
 
 from core.run import Reason, RunState
+from manager.storage.breakers import close
 from manager.storage.locks import locks_of
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.rows import stored_task_of, task_row
@@ -197,6 +198,10 @@ class Catalogue:
         change = update(tasks).where(tasks.c.id == task_id)
         free = {} if paused else {"quarantined": False, "crashes": 0}
         self._connection.execute(change.values(paused=paused, revision=_NEXT_REVISION, **free))
+
+    def close_breakers(self, subjects: Sequence[str], now: datetime) -> None:
+        """Close breakers; what waited for them may start."""
+        close(self._connection, subjects, now)
 
     def remove(self, task_id: str, now: datetime) -> None:
         """Take a task out; its history stays, its open runs are cancelled, nodes hear of it."""

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import BigInteger, bindparam, func, select, type_coerce
 
 from core.run import RunState
+from manager.schemas.reading import BreakerRead
 from manager.storage.rows import run_of
-from manager.storage.tables import IS_OPEN, IS_RUNNING, audit, runs, tasks
+from manager.storage.tables import IS_OPEN, IS_RUNNING, audit, breakers, runs, tasks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -157,6 +158,16 @@ class Evidence:
                 Change(row.at, row.actor, row.action, row.before or {}, row.after or {})
                 for row in connection.execute(query)
             ]
+
+    def breakers(self, *subjects: str) -> tuple[BreakerRead, ...]:
+        """Return the breakers that are open, all or those of *subjects*."""
+        query = select(*(breakers.c[name] for name in BreakerRead.model_fields))
+        query = query.where(breakers.c.trial_at.is_not(None)).order_by(breakers.c.subject)
+        if subjects:
+            query = query.where(breakers.c.subject.in_(subjects))
+        with self._database.read() as connection:
+            rows = connection.execute(query).mappings()
+            return tuple(BreakerRead.model_validate(dict(row)) for row in rows)
 
     def since(self, task_id: str) -> datetime | None:
         """Return when the oldest run of a task was made that is still kept."""

@@ -6,7 +6,8 @@ current statement. So a transaction that counts runs and then acts on the count 
 rows of the tasks concerned, and counts afterwards.
 
 The order in which locks are waited for is the same everywhere, so that no two wait for each other:
-``register``, tasks in the order of their ids, ``revise``, and only then rows of nodes and runs.
+``register``, tasks in the order of their ids, ``spend``, ``revise``, and only then rows of nodes,
+breakers and runs.
 Where work of several callers shares a transaction it may break that order; PostgreSQL then ends
 one of those who wait for each other after a second, and its work is done again.
 """
@@ -31,6 +32,10 @@ REGISTERING: Final = 0x7461736B72656731
 """The advisory lock of whoever makes rows that others may make too: ``taskreg1`` in ASCII."""
 REVISING: Final = 0x7461736B72657631
 """The advisory lock of whoever makes revision numbers: ``taskrev1``."""
+SPENDING: Final = 0x7461736B7370656E
+"""The advisory lock of whoever takes from retry budgets: ``taskspen``."""
+QUEUEING: Final = 0x7461736B71756575
+"""The advisory lock of whoever adds runs on request: ``taskqueu``."""
 
 _THESE: Final = (
     select(tasks.c.id)
@@ -70,6 +75,14 @@ class Locks(Protocol):
         """Lock those of the tasks that nobody holds or has quarantined; return the others."""
         ...
 
+    def spend(self) -> None:
+        """Wait until nobody else takes from a retry budget."""
+        ...
+
+    def queue(self) -> None:
+        """Wait until nobody else adds runs that somebody asked for."""
+        ...
+
     def revise(self) -> None:
         """Wait until nobody else makes a revision number.
 
@@ -96,6 +109,12 @@ class _Alone:
         """Find nothing held by others."""
         _ = task_ids
         return set()
+
+    def spend(self) -> None:
+        """Hold everything anyway."""
+
+    def queue(self) -> None:
+        """Hold everything anyway."""
 
     def revise(self) -> None:
         """Hold everything anyway."""
@@ -137,6 +156,14 @@ class _Rows:
         if got == wanted:
             return set()
         return {row[0] for row in _KNOWN.run(self._driver, names).fetchall()} - got
+
+    def spend(self) -> None:
+        """Take the lock that all take who start retries."""
+        self._connection.execute(select(func.pg_advisory_xact_lock(SPENDING)))
+
+    def queue(self) -> None:
+        """Take the lock that all take who add runs on request."""
+        self._connection.execute(select(func.pg_advisory_xact_lock(QUEUEING)))
 
     def revise(self) -> None:
         """Take the lock that all makers of revision numbers take."""

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, insert, select, update
 
-from core.crashing import Buried, after_crash
+from core.crashing import Buried, Quarantined, after_crash
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
+from manager.storage.budgets import forget_starts
 from manager.storage.catalogue import BIND
 from manager.storage.dialects import lease_time
 from manager.storage.locks import locks_of
@@ -65,6 +66,7 @@ class Membership:
             "lease_second": lease.second,
         }
         change = update(nodes).where(nodes.c.id == node_id, nodes.c.state == "alive")
+        forget_starts(self._connection, now)
         return self._connection.execute(change.values(renewed)).rowcount == 1
 
     def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
@@ -113,7 +115,10 @@ class Membership:
             )
         transaction = SqlTransaction(self._connection)
         stands = transaction.release(left, now)
-        return Buried(tuple(run for run in stands if run), tuple(transaction.quarantined))
+        return Buried(
+            tuple(run for run in stands if run),
+            tuple(each for each in transaction.news if isinstance(each, Quarantined)),
+        )
 
 
 def _ended(run: Run, text: str) -> Run:

@@ -12,12 +12,11 @@ from core.run import Cause, RunState, TaskState
 from manager.schemas.reading import (
     AttemptRead,
     NodeRead,
-    PeriodStatistics,
     PluginRead,
     RunRead,
     TaskRead,
-    TaskStatistics,
 )
+from manager.schemas.statistics import PeriodStatistics, TaskStatistics
 from manager.storage.dialects import lease_time
 from manager.storage.evidence import Evidence
 from manager.storage.listing import Listing, Liveness

@@ -67,6 +67,12 @@ def _options(definition: TaskDefinition) -> dict[str, Any]:
         "run_on_start": definition.run_on_start,
         "isolation": definition.isolation,
         "limits": asdict(definition.limits),
+        "breaker": None
+        if definition.breaker is None
+        else {
+            "failures": definition.breaker.failures,
+            "pause": definition.breaker.pause.total_seconds(),
+        },
         "retry": {
             "backoff": [pause.total_seconds() for pause in retry.delays]
             if retry.backoff is Backoff.LISTED

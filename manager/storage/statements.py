@@ -22,7 +22,7 @@ from sqlalchemy import (
 from core.run import Cause, RunState
 from manager.storage.dialects import listed
 from manager.storage.prepared import Prepared
-from manager.storage.tables import IS_OPEN, IS_RUNNING, IS_WAITING, nodes, runs, tasks
+from manager.storage.tables import IS_OPEN, IS_REQUESTED, IS_RUNNING, IS_WAITING, nodes, runs, tasks
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.elements import ColumnElement
@@ -46,6 +46,8 @@ ADVANCE: Final = Prepared(_ADVANCE)
 ADVANCE_COUNTING: Final = Prepared(_ADVANCE.returning(_OWN, _BACKFILLS))
 """The same, telling how many open runs the task has, and how many backfills that run."""
 INSERT: Final = Prepared(insert(runs), runs.c.keys(), "ON CONFLICT (task_id, fire_key) DO NOTHING")
+REQUESTED: Final = Prepared(select(func.count()).select_from(runs).where(IS_REQUESTED))
+"""How many runs that somebody asked for wait to be started."""
 STARTED: Final = Prepared(
     update(tasks).where(tasks.c.id.bool_op("IN")(_NAMED)).values(last_run=bindparam("at"))
 )
@@ -133,7 +135,7 @@ RUNNING_OF: Final = Prepared(
     .group_by(runs.c.task_id)
 )
 _NEXT: Final = (
-    select(runs.c.id, runs.c.task_id)
+    select(runs.c.id, runs.c.task_id, runs.c.state, runs.c.cause, runs.c.lane)
     .where(
         IS_WAITING,
         runs.c.lane == bindparam("lane"),

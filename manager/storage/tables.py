@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
     literal_column,
     text,
 )
@@ -73,6 +74,7 @@ Index(
 _WAITING = text("state IN ('pending', 'retrying')")
 _OPEN = text("state IN ('pending', 'running', 'retrying')")
 _RUNNING = text("state = 'running'")
+_REQUESTED = text("state = 'pending' AND cause IN ('manual', 'submit', 'backfill')")
 
 runs = Table(
     "runs",
@@ -114,9 +116,14 @@ Index(
 )
 Index("ix_runs_open", runs.c.task_id, sqlite_where=_OPEN)
 Index("ix_runs_running", runs.c.node, sqlite_where=_RUNNING)
+Index("ix_runs_requested", runs.c.cause, sqlite_where=_REQUESTED)
 Index("ix_runs_of_task", runs.c.task_id, runs.c.id)
 Index("ix_runs_finished", runs.c.finished_at)
 
+IS_REQUESTED = and_(
+    runs.c.state == literal_column("'pending'"),
+    runs.c.cause.in_([literal_column(f"'{cause}'") for cause in ("manual", "submit", "backfill")]),
+)
 IS_WAITING = runs.c.state.in_([literal_column("'pending'"), literal_column("'retrying'")])
 IS_OPEN = runs.c.state.in_(
     [literal_column("'pending'"), literal_column("'running'"), literal_column("'retrying'")]
@@ -185,6 +192,29 @@ plugins = Table(
     Column("state", Text, nullable=False),
     Column("problems", Json, nullable=False),
     Column("loaded_at", Instant, nullable=False),
+)
+
+starts = Table(
+    "starts",
+    metadata,
+    Column("plugin", Text, nullable=False),
+    Column("slot", Integer, nullable=False),
+    Column("node", Text, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("again", Integer, nullable=False),
+    PrimaryKeyConstraint("plugin", "slot", "node"),
+    sqlite_with_rowid=False,
+)
+
+breakers = Table(
+    "breakers",
+    metadata,
+    Column("subject", Text, primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("opened_at", Instant),
+    Column("trial_at", Instant),
+    Column("pause", Float, nullable=False),
+    Column("trial_run", Text),
 )
 
 documents = Table(

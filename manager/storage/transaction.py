@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import insert, select, update
 
+from core.errors import QueueFull
 from core.records import Fired
 from core.run import Attempt, Cause, Reason, RunState, check_transition
+from manager.storage.admission import Admission
+from manager.storage.breakers import hear
+from manager.storage.budgets import note_starts
 from manager.storage.claiming import Claiming
 from manager.storage.crashes import judged
-from manager.storage.fitting import fitting
 from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
 from manager.storage.repeating import stands
@@ -28,10 +31,9 @@ from manager.storage.statements import (
     FIRED,
     INSERT,
     RELEASE,
-    STARTED,
+    REQUESTED,
 )
 from manager.storage.tables import IS_RUNNING, IS_WAITING, attempts, runs
-from manager.storage.types import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,8 +41,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
-    from core.crashing import Quarantined
-    from core.records import Claim, Ending, Firing, Shift
+    from core.records import Claim, Ending, Firing, News, Shift
     from core.run import Run
 
 _CHUNK: Final = 500
@@ -52,7 +53,7 @@ class SqlTransaction:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._driver = driver_of(connection)
-        self.quarantined: list[Quarantined] = []
+        self.news: list[News] = []
         self._locks = locks_of(connection)
 
     def hold(self, task_ids: Collection[str]) -> None:
@@ -68,19 +69,16 @@ class SqlTransaction:
         self._locks.hold([firing.task_id for firing in firings])
         busy = list(zip(firings, self._advanced(firings), strict=True))
         won = [firing for firing, open_runs in busy if open_runs is not None]
-        self._replace(won)
         rows: list[Run] = []
+        starting = [firing for firing in won if firing.wants_to_run]
+        gate = Admission(self._connection, starting[0].runs[-1].created_at) if starting else None
+        self._replace([each for each in starting if gate is not None and gate.lets_in(each)])
         for firing, open_runs in busy:
             if open_runs is not None:
-                rows += fitting(firing, *open_runs)
+                rows += firing.runs if gate is None else gate.fitted(firing, *open_runs)
         if rows:
             rows = self._inserted(rows)
-        started: dict[datetime | None, set[str]] = defaultdict(set)
-        for row in rows:
-            if row.state is RunState.RUNNING:
-                started[row.started_at].add(row.task_id)
-        for at, names in started.items():
-            STARTED.run(self._driver, {"names": to_text(sorted(names)), "at": at})
+        note_starts(self._driver, [row for row in rows if row.state is RunState.RUNNING])
         self._count_fired(won, rows)
         dropped = [
             {"task": row.task_id, "after": row.state.value} for row in rows if row.state.is_final
@@ -97,9 +95,21 @@ class SqlTransaction:
         known = select(runs.c.id).where(runs.c.id == run.id)
         return self._connection.execute(known).first() is not None
 
+    def request(self, asked: Sequence[Run], limit: int) -> list[Run]:
+        """Insert runs that somebody asked for, as far as they may wait; return the new ones."""
+        self._locks.queue()
+        added = [run for run in asked if self.insert(run)]
+        waiting = REQUESTED.run(self._driver, {}).fetchall()[0][0] if added else 0
+        if waiting > limit:
+            raise QueueFull(limit, waiting - len(added), len(added))
+        return added
+
     def claim(self, wish: Claim) -> list[Run]:
-        """Start waiting runs, the most urgent first, as far as overlap limits allow."""
-        return Claiming(self._connection, self._locks).claim(wish)
+        """Start waiting runs, the most urgent first, as far as overlap limits and gates allow."""
+        claiming = Claiming(self._connection, self._locks)
+        claimed = claiming.claim(wish)
+        self.news += claiming.news
+        return claimed
 
     def end(self, endings: Sequence[Ending]) -> list[Run | None]:
         """Write outcomes under their tokens; return the runs whose outcome stands.
@@ -124,6 +134,7 @@ class SqlTransaction:
         ]
         if final:
             COUNT.run_each(self._driver, final)
+        self.news += hear(self._connection, [each for each in kept if each.guards])
         return [
             ending.run if run is None and stands(self._connection, ending) else run
             for ending, run in zip(endings, fresh, strict=True)
@@ -142,7 +153,7 @@ class SqlTransaction:
         self._locks.hold([run.task_id for run in given])
         dead = [run for run in given if run.reason is Reason.CRASH]
         changed, quarantined = judged(self._connection, dead, now) if dead else ({}, [])
-        self.quarantined += quarantined
+        self.news += quarantined
         return [self._released(changed.get(run.id, run), now) for run in given]
 
     def _released(self, run: Run, now: datetime) -> Run | None:

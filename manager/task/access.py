@@ -94,6 +94,6 @@ def open_control(config: Xcorecfg, clock: Clock, actor: str) -> Iterator[Control
     ledger = build_ledger(config)
     ledger.open()
     try:
-        yield Control(ledger, clock, actor)
+        yield Control(ledger, clock, actor, config.manager.task_queue_size)
     finally:
         ledger.close()

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core.budget import RetryBudget
 from core.clock import SystemClock
 from core.isolation import ResourceLimits
 from loggers import is_configured_by_application, setup_logging
@@ -15,7 +16,7 @@ from manager.engine import Engine, EngineSettings
 from manager.executors import LoopExecutor, ProcessExecutor, ThreadExecutor
 from manager.scheduling import ApsTimetable, build_trigger
 from manager.task.access import build_ledger, spool_place
-from manager.task.drafting import Drafter
+from manager.task.drafting import Drafter, breaker_of
 from manager.task.isolating import IsolationRule, setup_of
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def build_settings(config: Xcorecfg) -> EngineSettings:
         timed=config.background_jobs_enabled,
         automatic=config.manager.auto_restart_tasks,
         grace=timedelta(seconds=config.manager.shutdown_grace),
+        retry_budget=RetryBudget(config.manager.retry_budget, config.manager.retry_floor),
+        plugin_breaker=breaker_of(config.manager.plugin_breaker),
     )
 
 

@@ -69,16 +69,19 @@ class Backfill:
             task_id=task.id, start=start, end=end, runs=tuple(wanted), left=count - len(wanted)
         )
 
-    def add(self, task: TaskRead, plan: BackfillRead) -> BackfillRead:
+    def add(self, task: TaskRead, plan: BackfillRead, queue_size: int) -> BackfillRead:
         """Store the runs of *plan*; they start after everything of the task that is due.
 
         A run that another call stored meanwhile is not stored twice.
+
+        Raises:
+            QueueFull: more than *queue_size* requested runs would wait; none is stored.
         """
         now = self._clock.now()
         runs = [self._run(task, moment, now) for moment in plan.runs]
 
         def work(transaction: LedgerTransaction) -> tuple[datetime, ...]:
-            return tuple(run.scheduled_for for run in runs if transaction.insert(run))
+            return tuple(run.scheduled_for for run in transaction.request(runs, queue_size))
 
         added = settled(self._ledger, work)
         left = plan.left + len(runs) - len(added)

@@ -37,6 +37,7 @@ class Control:
         ledger: An open ledger.
         clock: Stamps what is written.
         actor: Who acts, for the audit.
+        queue_size: Most runs that somebody asked for and that wait.
         followed: Whether an engine of this process follows.
         plugged: Kinds of trigger that plugins offer.
     """
@@ -46,6 +47,7 @@ class Control:
         ledger: SqlLedger,
         clock: Clock,
         actor: str,
+        queue_size: int,
         *,
         followed: bool = False,
         plugged: TriggerFactories | None = None,
@@ -55,6 +57,7 @@ class Control:
         self._ledger = ledger
         self._clock = clock
         self._actor = actor
+        self._queue_size = queue_size
         self._ids = RunIds()
 
     @property
@@ -88,20 +91,26 @@ class Control:
     def pause(self, task_id: str, *, paused: bool) -> TaskRead:
         """Pause a task or let it go on; a pause outlives restarts.
 
-        A task that goes on leaves its quarantine too.
+        A task that goes on leaves its quarantine too, and the breakers that keep it back close.
         """
         before, now = self.task(task_id), self._clock.now()
-        held = {"paused": before.paused} | ({} if paused else {"quarantined": before.quarantined})
+        opened = () if paused else self._ledger.reading.evidence.breakers(*before.subjects)
+        held = {"paused": before.paused}
+        if not paused:
+            held |= {"quarantined": before.quarantined, "breaker": bool(opened)}
         changed = {name: each for name, each in held.items() if each is not paused}
 
         def work(catalogue: Catalogue) -> None:
             catalogue.pause(task_id, paused=paused)
+            if opened:
+                catalogue.close_breakers([each.subject for each in opened], now)
             action = "pause" if paused else "resume"
             state = (changed, dict.fromkeys(changed, paused))
             catalogue.record(now, self._actor, action, task_id, *state)
 
         if changed:
-            if not (paused or self._followed or self.is_heard):
+            is_held = before.paused or before.quarantined
+            if is_held and not (paused or self._followed or self.is_heard):
                 end_pause(self._ledger, before, now, self._ids, self._plugged)
             self._ledger.amend(work)
         return self.task(task_id)
@@ -166,13 +175,14 @@ class Control:
         Raises:
             UnknownTaskError: there is none.
             StateError: the task is quarantined.
+            QueueFull: as many requested runs wait as may.
         """
         task = self._startable(task_id)
         now = self._clock.now()
         run_id = self._ids.new(now)
         more = {"lane": task.lane, "priority": task.priority}
         run = Run.requested(run_id, task_id, Cause.MANUAL, now, **more)
-        settled(self._ledger, lambda tx: tx.insert(run))
+        settled(self._ledger, lambda tx: tx.request([run], self._queue_size))
         return self.run(run_id)
 
     def backfill(
@@ -184,13 +194,14 @@ class Control:
             UnknownTaskError: there is none.
             DefinitionError: the range cannot be meant, or holds too many occurrences.
             StateError: the task is quarantined.
+            QueueFull: more requested runs would wait than may; none is added.
         """
         task = self.task(task_id) if dry_run else self._startable(task_id)
         backfill = Backfill(self._ledger, self._clock, self._ids, self._plugged)
         plan = backfill.plan(task, start, end)
         if dry_run or not plan.runs:
             return plan
-        added, now = backfill.add(task, plan), self._clock.now()
+        added, now = backfill.add(task, plan, self._queue_size), self._clock.now()
 
         def note(catalogue: Catalogue) -> None:
             said = {"start": start.isoformat(), "end": end.isoformat(), "runs": len(added.runs)}

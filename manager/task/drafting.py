@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations.masking import shown
+from core.breaking import BreakerPolicy
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem
 from core.isolation import Isolation, ResourceLimits
@@ -38,6 +39,7 @@ _KINDS: Final[Mapping[str, Any]] = {
     "overlap": OverlapPolicy,
     "delivery": Delivery,
     "retry": RetryPolicy,
+    "breaker": BreakerPolicy | None,
     "isolation": Isolation | None,
     "limits": ResourceLimits,
 }
@@ -161,6 +163,7 @@ class Drafter:
             overlap=_overlap(model.overlap),
             delivery=Delivery(model.delivery),
             retry=_retry(model.retry) if "retry" in given else _RETRY,
+            breaker=None if model.breaker is None else breaker_of(model.breaker.model_dump()),
             dst=Dst(model.dst),
             start=timing.start,
             end=timing.end,
@@ -208,6 +211,13 @@ class Drafter:
 
 def _seconds(value: float | None) -> timedelta | None:
     return None if value is None else timedelta(seconds=value)
+
+
+def breaker_of(form: Mapping[str, Any] | None) -> BreakerPolicy | None:
+    """Return the breaker that a definition or a setting asks for, if it does."""
+    if not form:
+        return None
+    return BreakerPolicy(form["failures"], timedelta(seconds=form["pause"]))
 
 
 def _overlap(value: str | int | dict[Any, int]) -> OverlapPolicy:

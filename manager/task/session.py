@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from core.errors import LedgerError
 from loggers import get_logger
@@ -16,15 +17,21 @@ from manager.task.discovery import discover
 from manager.task.silence import Silence
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from configurations import Xcorecfg
     from core.registry import Registry
     from manager.plugins import PluginHost
-    from manager.schemas.reading import PluginRead
+    from manager.schemas.reading import BreakerRead, PluginRead
     from manager.task.assembly import Assembly
 
 _log = get_logger("taskrack")
 _STALLED: Final = timedelta(seconds=5)
 _LOG_BYTES: Final = 128 * 1024 * 1024
+
+_Found: TypeAlias = (
+    "tuple[int | None, int | None, tuple[str, ...], tuple[BreakerRead, ...], str | None]"
+)
 
 
 class Session:
@@ -55,7 +62,12 @@ class Session:
         """
         self.ledger.open()
         self.control = Control(
-            self.ledger, self._assembly.clock, "python", followed=True, plugged=registry.triggers
+            self.ledger,
+            self._assembly.clock,
+            "python",
+            self._config.manager.task_queue_size,
+            followed=True,
+            plugged=registry.triggers,
         )
         try:
             if self._host is not None:
@@ -109,14 +121,11 @@ class Session:
     def health(self, tasks: int) -> HealthRead:
         """Return how the container is; it can run so many *tasks*."""
         silent, figures = self.engine.health()
-        pools = tuple(
-            PoolRead(lane=each.lane, size=each.size, busy=each.busy, leaked=each.leaked)
-            for each in figures
-        )
-        waiting, running, quarantined, unread = self._read()
+        pools = tuple(PoolRead.model_validate(asdict(each)) for each in figures)
+        waiting, running, quarantined, opened, unread = self._read()
         failing = unread or self.ledger.gate.trouble
         trouble = self.engine.trouble or failing or self._log_trouble()
-        trouble = trouble or _trouble_of(silent, pools) or _kept_back(quarantined)
+        trouble = trouble or _trouble_of(silent, pools) or _kept_back(quarantined, opened)
         state = "degraded" if trouble else "ok"
         return HealthRead(
             state=state if self.is_running else str(self.engine.state),
@@ -129,15 +138,17 @@ class Session:
             tasks=tasks,
             pools=pools,
             quarantined=quarantined,
+            breakers=opened,
         )
 
-    def _read(self) -> tuple[int | None, int | None, tuple[str, ...], str | None]:
-        """Return how many runs wait and are running, and what is quarantined; or why not."""
+    def _read(self) -> _Found:
+        """Return how many runs wait and are running, and what is kept back; or why not."""
         try:
             reading = self.ledger.reading
-            return *reading.open_counts(), reading.quarantined(), None
+            kept_back = reading.quarantined(), reading.evidence.breakers()
+            return *reading.open_counts(), *kept_back, None
         except LedgerError as error:
-            return None, None, (), str(error)
+            return None, None, (), (), str(error)
 
     def _log_trouble(self) -> str | None:
         size = self.ledger.log_bytes
@@ -153,16 +164,22 @@ def _row(record: PluginRead) -> dict[str, Any]:
     return record.model_dump(mode="json", exclude={"loaded_at"}) | {"fingerprint": ""}
 
 
-def _kept_back(quarantined: tuple[str, ...]) -> str | None:
-    names = ", ".join(quarantined)
-    text = f"quarantined after crashes: {names}; 'taskrack resume ID' lets a task go on"
-    return text if quarantined else None
+def _kept_back(quarantined: Sequence[str], opened: Sequence[BreakerRead]) -> str | None:
+    if quarantined:
+        names = ", ".join(quarantined)
+        return f"quarantined after crashes: {names}; 'taskrack resume ID' lets a task go on"
+    if opened:
+        return f"breakers are open: {', '.join(each.subject for each in opened)}"
+    return None
 
 
 def _trouble_of(silent: timedelta, pools: tuple[PoolRead, ...]) -> str | None:
     if silent > _STALLED:
         return f"the engine has not taken a turn for {silent.total_seconds():.0f} s"
     for pool in pools:
+        if pool.blocked:
+            names = ", ".join(sorted(set(pool.blocked)))
+            return f"event loops are blocked by: {names}; see the log for its stack"
         if pool.leaked:
             names = ", ".join(sorted(set(pool.leaked)))
             return f"calls that outlived their time limit hold {pool.lane} places: {names}"

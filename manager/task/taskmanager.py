@@ -95,6 +95,8 @@ class TaskManager(TaskView):
     def resume_task(self, task_id: str) -> None:
         """Let a paused or quarantined task go on; what passed meanwhile is skipped, not run.
 
+        An open breaker that keeps it back, its own or its plugin's, is closed.
+
         Raises:
             UnknownTaskError: there is none.
         """
@@ -129,6 +131,7 @@ class TaskManager(TaskView):
         Raises:
             UnknownTaskError: there is none.
             StateError: the container is not started, or the task is quarantined.
+            QueueFull: as many requested runs wait as ``manager.task_queue_size`` allows.
         """
         session = self._running()
         run = session.control.run_now(task_id)
@@ -153,6 +156,7 @@ class TaskManager(TaskView):
         Raises:
             UnknownTaskError: there is none.
             DefinitionError: the range cannot be meant, or holds more than 10,000 occurrences.
+            QueueFull: more requested runs would wait than ``manager.task_queue_size`` allows.
         """
         session = self._running()
         found = session.control.backfill(task_id, start, end, dry_run=dry_run)

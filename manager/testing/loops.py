@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from manager.executors import LoopExecutor
+from manager.executors.taskloop import TaskLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,14 +79,15 @@ class VirtualLoop(LoopExecutor):
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__()
-        self._clock = clock
+        self._virtual = clock
         self._due: timedelta | None = None
 
     def start(self, done: Callable[[Call, Outcome], None]) -> None:
         """Make the loop; it runs only while it is played."""
         self._done = done
-        self._loop = VirtualEventLoop(self._clock)
-        self._loop.set_default_executor(InlinePool(1))
+        loop = VirtualEventLoop(self._virtual)
+        loop.set_default_executor(InlinePool(1))
+        self._current = TaskLoop(loop, self._finished, self._virtual.monotonic)
 
     @property
     def is_busy(self) -> bool:
@@ -94,23 +96,23 @@ class VirtualLoop(LoopExecutor):
 
     def rest(self) -> timedelta | None:
         """Return in how long a coroutine goes on; ``None`` where none waits for time."""
-        return None if self._due is None else max(timedelta(0), self._due - self._clock.elapsed)
+        return None if self._due is None else max(timedelta(0), self._due - self._virtual.elapsed)
 
     def play(self) -> bool:
         """Let coroutines go on until each waits for something; tell whether one ended."""
-        loop, before = self._loop, self._load()
+        loop, before = self._virtual_loop, self._load()
         if not isinstance(loop, VirtualEventLoop) or before == 0:
             return False
         self._run(loop)
         patience = loop.patience
         self._due = None
         if patience is not None and self._load():
-            self._due = self._clock.elapsed + timedelta(seconds=patience)
+            self._due = self._virtual.elapsed + timedelta(seconds=patience)
         return self._load() < before
 
     def stop(self) -> None:
         """Cancel what is left and let go of the loop."""
-        loop, self._loop, self._due = self._loop, None, None
+        loop, self._current, self._due = self._virtual_loop, None, None
         if not isinstance(loop, VirtualEventLoop):
             return
         for task in asyncio.all_tasks(loop):
@@ -118,6 +120,13 @@ class VirtualLoop(LoopExecutor):
         self._run(loop)
         loop.set_exception_handler(_ignored)
         loop.close()
+
+    def watch(self, second: float) -> None:
+        """Find nothing: what is played takes no real time."""
+
+    @property
+    def _virtual_loop(self) -> asyncio.AbstractEventLoop | None:
+        return None if self._current is None else self._current.loop
 
     def _load(self) -> int:
         return len(self._busy) + len(self._leaked)

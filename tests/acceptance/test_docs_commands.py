@@ -171,7 +171,7 @@ def test_the_keys_of_the_page_are_those_of_the_json(project: Project) -> None:
     task, shown = read("show", "broken"), read("show", run.id)
 
     assert keys_of(0) == list(TaskRead.model_fields) == list(read("list")[0])
-    assert list(task) == [*keys_of(0), "runs"]
+    assert list(task) == [*keys_of(0), "breakers", "runs"]
     assert keys_of(1) == list(RunRead.model_fields) == list(shown)
     assert list(read("runs")[0]) == [key for key in keys_of(1) if key != "attempts"]
     assert list(task["runs"][0])[:3] == keys_of(1)[:3]

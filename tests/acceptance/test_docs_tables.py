@@ -18,7 +18,13 @@ from core.policy import CatchUp, Delivery, Overlap
 from core.run import Cause, Reason, RunState, TaskState
 from manager.engine import RunContext
 from manager.scheduling import KINDS
-from manager.schemas.definition import EXPECTED, DefinitionModel, LimitsModel, RetryModel
+from manager.schemas.definition import (
+    EXPECTED,
+    BreakerModel,
+    DefinitionModel,
+    LimitsModel,
+    RetryModel,
+)
 from manager.storage.tables import metadata
 from manager.task.drafting import Drafter
 from tests.pages import DOCS, ROOT, blocks, build_project, code, prose, started, table, tables
@@ -34,7 +40,11 @@ if TYPE_CHECKING:
     from tests.tools import Project
 
 SOURCES = ("core", "configurations", "loggers", "manager", "backgroundtask")
-INNER: dict[str, type[BaseModel]] = {"retry": RetryModel, "limits": LimitsModel}
+INNER: dict[str, type[BaseModel]] = {
+    "retry": RetryModel,
+    "breaker": BreakerModel,
+    "limits": LimitsModel,
+}
 UNUSED = "not set by this release"
 
 

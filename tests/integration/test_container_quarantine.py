@@ -140,7 +140,7 @@ def test_a_resume_while_no_container_runs_makes_nothing_up(tmp_path: Path) -> No
         lab.advance("2 h")
         ledger = SqlLedger(Database(f"sqlite:///{tmp_path}/ledger.db"))
         ledger.open()
-        Control(ledger, lab.clock, "cli:operator").pause("export", paused=False)
+        Control(ledger, lab.clock, "cli:operator", 1_000).pause("export", paused=False)
         (change,) = (
             each for each in ledger.reading.evidence.changes("export") if each.action == "resume"
         )

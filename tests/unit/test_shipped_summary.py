@@ -11,7 +11,8 @@ import pytest
 from backgroundtask.chart import bar_chart, scale
 from backgroundtask.summary import Summary, day_bounds, duration, percent, summarised
 from core.run import Cause, Reason, RunState
-from manager.schemas.reading import PeriodStatistics, RunRead, TaskStatistics
+from manager.schemas.reading import RunRead
+from manager.schemas.statistics import PeriodStatistics, TaskStatistics
 
 BERLIN = ZoneInfo("Europe/Berlin")
 DAY = date(2026, 11, 20)

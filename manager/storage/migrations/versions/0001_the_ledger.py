@@ -23,6 +23,8 @@ def upgrade() -> None:
     _tasks()
     _documents()
     _bindings()
+    _starts()
+    _breakers()
 
 
 def _attempts() -> None:
@@ -153,6 +155,14 @@ def _indexes_of_runs() -> None:
         postgresql_where=sa.text("state = 'running'"),
     )
     op.create_index(
+        "ix_runs_requested",
+        "runs",
+        ["cause"],
+        unique=False,
+        sqlite_where=sa.text("state = 'pending' AND cause IN ('manual', 'submit', 'backfill')"),
+        postgresql_where=sa.text("state = 'pending' AND cause IN ('manual', 'submit', 'backfill')"),
+    )
+    op.create_index(
         "ix_runs_waiting",
         "runs",
         ["lane", sa.text("priority DESC"), "not_before", "id"],
@@ -222,6 +232,32 @@ def _documents() -> None:
         sa.Column("body", sa.Text(), nullable=True),
         sa.Column("fetched_at", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+
+
+def _starts() -> None:
+    op.create_table(
+        "starts",
+        sa.Column("plugin", sa.Text(), nullable=False),
+        sa.Column("slot", sa.Integer(), nullable=False),
+        sa.Column("node", sa.Text(), nullable=False),
+        sa.Column("first", sa.Integer(), nullable=False),
+        sa.Column("again", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("plugin", "slot", "node"),
+        sqlite_with_rowid=False,
+    )
+
+
+def _breakers() -> None:
+    op.create_table(
+        "breakers",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("opened_at", sa.BigInteger(), nullable=True),
+        sa.Column("trial_at", sa.BigInteger(), nullable=True),
+        sa.Column("pause", sa.Float(), nullable=False),
+        sa.Column("trial_run", sa.Text(), nullable=True),
+        sa.PrimaryKeyConstraint("subject"),
     )
 
 
