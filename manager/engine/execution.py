@@ -5,7 +5,6 @@ from __future__ import annotations
 import queue
 from collections import Counter
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ from core.records import Call, Ending, Outcome
 from core.run import Reason, Run, RunState
 from loggers import get_logger
 from manager.engine.context import RunContext, entered
+from manager.engine.liverun import LiveRun
 from manager.engine.verdicts import Verdicts
 
 if TYPE_CHECKING:
@@ -27,23 +27,6 @@ if TYPE_CHECKING:
     from core.definition import TaskDefinition
     from core.ports import Executor
     from manager.engine.settings import EngineSettings
-
-
-@dataclass(slots=True)
-class LiveRun:
-    """An attempt under way.
-
-    Attributes:
-        deadline: Monotonic second at which its time is up, or at which it is given up.
-        stopped: Why it was asked to end, if it was.
-    """
-
-    run: Run
-    definition: TaskDefinition
-    executor: Executor
-    context: RunContext
-    deadline: float | None
-    stopped: Reason | None = None
 
 
 class Execution:

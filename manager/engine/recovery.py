@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.ports import Ledger
     from core.records import Node, Suspect
     from core.run import Run
-    from manager.engine.execution import LiveRun
+    from manager.engine.liverun import LiveRun
 
 _log = get_logger("taskrack")
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from core.definition import TaskDefinition
     from core.records import Outcome
-    from manager.engine.execution import LiveRun
+    from manager.engine.liverun import LiveRun
     from manager.engine.settings import EngineSettings
 
 STOPPED_BY_US: Final = frozenset({Reason.REQUESTED, Reason.REPLACED, Reason.REMOVED})
