@@ -7,6 +7,7 @@ import threading
 import traceback
 from contextlib import suppress
 from datetime import timedelta
+from threading import Thread
 from typing import TYPE_CHECKING, Final
 
 from core.errors import LedgerError
@@ -66,8 +67,8 @@ class Serving:
         self._settings = settings
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-        self._warden: threading.Thread | None = None
+        self._thread: Thread | None = None
+        self._warden: Thread | None = None
         self._turning_since: float | None = None
         self._told_since: float | None = None
         self._stumbled = False
@@ -99,8 +100,8 @@ class Serving:
                 self._warden = self._started(self._watch, "taskrack-warden")
 
     @staticmethod
-    def _started(target: Callable[[], None], name: str) -> threading.Thread:
-        thread = threading.Thread(target=target, name=name, daemon=True)
+    def _started(target: Callable[[], None], name: str) -> Thread:
+        thread = Thread(target=target, name=name, daemon=True)
         thread.start()
         return thread
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def within(limit: timedelta, call: Callable[[], object], name: str) -> bool:
         except BaseException as error:  # noqa: BLE001 - it is raised where the call was asked for
             raised.append(error)
 
-    thread = threading.Thread(target=work, name=name, daemon=True)
+    thread = Thread(target=work, name=name, daemon=True)
     try:
         thread.start()
     except RuntimeError:
