@@ -135,8 +135,8 @@ def test_a_coroutine_that_blocks_stops_the_other_coroutines(
     goes_on(tasks, "quick")  # on a fresh loop
     gate.opened.set()
 
-    run = tasks.get_run(blocked)
-    assert run is not None
+    (run,) = finals(tasks, "blocker")
+    assert run.id == blocked
     assert (run.state, run.reason) == (RunState.FAILED, Reason.TIMEOUT)
     shows("A coroutine blocks the event loop", *caplog.messages)
 
