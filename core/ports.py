@@ -44,11 +44,12 @@ class LedgerTransaction(Protocol):
         """Tell whether a node counts as alive; it does until this transaction has ended."""
         ...
 
-    def hold(self, task_ids: Collection[str]) -> None:
-        """Wait until no other node decides about these tasks, nor does before this is committed.
+    def seize(self, task_ids: Collection[str]) -> set[str]:
+        """Keep other nodes from deciding about these tasks until this is committed.
 
-        Whoever is going to decide about several calls it first, so that no two nodes wait for
-        each other.
+        Returns:
+            Those about which another node decides at this moment: they are better left to later,
+            for that node may stand still, and to decide about them would mean to wait for it.
         """
         ...
 

@@ -134,11 +134,12 @@ class Cycle:
                 self._backlog |= turn.lanes
                 self._put_back(turn.due)
             raise
-        self._unsaved = []
+        given = len(turn.unstarted)
+        self._unsaved, self._unstarted[:given], later = turn.parted()
         self.doubts.open &= turn.buried or not turn.doubtful
-        del self._unstarted[: len(turn.unstarted)]
         with self.lock:
             self._settle(turn)
+            self._put_back(later)
         starting = {run.task_id for run in turn.fired if not run.state.is_final}
         for firing in turn.firings:
             if firing.replace and firing.task_id in starting:
@@ -189,16 +190,16 @@ class Cycle:
 
     def _write(self, turn: Turn, tx: LedgerTransaction) -> None:
         """Write one turn; may be called again, so it only sets what it computes anew."""
-        tx.hold(turn.concerned)
-        turn.held = tx.end(turn.endings) if turn.endings else []
+        endings, given, firings = turn.part(tx.seize(turn.concerned))
+        turn.held = tx.end(endings) if endings else []
         turn.news = tx.news  # and what is added to it below
-        if turn.unstarted:
-            tx.release(turn.unstarted, turn.now)
+        if given:
+            tx.release(given, turn.now)
         turn.buried = turn.starts and not tx.is_alive(self._node_id)
         if turn.buried:
             return
         turn.found = self.doubts.unknown(tx) if turn.doubtful else []
-        fired = tx.fire(turn.firings) if turn.firings else None
+        fired = tx.fire(firings) if firings else None
         turn.fired = fired.runs if fired is not None else ()
         turn.beaten = fired.beaten if fired is not None else frozenset()
         turn.claimed, turn.drained, turn.blocked, turn.contended = [], set(), set(), set()

@@ -37,6 +37,7 @@ class Turn:
     drained: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     contended: set[str] = field(default_factory=set)
+    elsewhere: set[str] = field(default_factory=set)
 
     @property
     def begun(self) -> list[Run]:
@@ -57,6 +58,27 @@ class Turn:
     def is_empty(self) -> bool:
         """Whether there is nothing to write and nothing to claim."""
         return not (self.starts or self.endings or self.unstarted)
+
+    def part(self, elsewhere: set[str]) -> tuple[list[Ending], list[Run], list[Firing]]:
+        """Return what it writes where another node decides about the tasks *elsewhere*."""
+        self.elsewhere = elsewhere
+        return (
+            [each for each in self.endings if each.run.task_id not in elsewhere],
+            [run for run in self.unstarted if run.task_id not in elsewhere],
+            [firing for firing in self.firings if firing.task_id not in elsewhere],
+        )
+
+    def parted(self) -> tuple[list[Ending], list[Run], list[LiveTask]]:
+        """Keep what was written; return what is left to the next turn."""
+        gone = self.elsewhere
+        later = (
+            [each for each in self.endings if each.run.task_id in gone],
+            [run for run in self.unstarted if run.task_id in gone],
+            [task for task in self.due if task.id in gone],
+        )
+        self.due = [task for task in self.due if task.id not in gone]
+        self.endings, self.unstarted, self.firings = self.part(gone)
+        return later
 
     @property
     def concerned(self) -> set[str]:

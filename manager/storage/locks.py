@@ -7,17 +7,22 @@ rows of the tasks concerned, and counts afterwards.
 
 The order in which locks are waited for is the same everywhere, so that no two wait for each other:
 ``register``, tasks in the order of their ids, ``spend``, ``revise``, and only then rows of nodes,
-breakers and runs.
+breakers and runs. The turns of an engine do not wait for tasks: what another node decides about at
+that moment is left to the next turn, so that a node that stands still holds up nothing but its own
+tasks.
 Where work of several callers shares a transaction it may break that order; PostgreSQL then ends
 one of those who wait for each other after a second, and its work is done again.
 """
 
 from __future__ import annotations
 
+import threading
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Protocol
 
 from sqlalchemy import Text, bindparam, func, select
 
+from core.clock import SystemClock
 from manager.storage.dialects import listed
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.tables import tasks
@@ -43,9 +48,12 @@ _THESE: Final = (
     .order_by(tasks.c.id)
 )
 _HOLD: Final = Prepared(_THESE.with_for_update(key_share=True))
+_SEIZE: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True))
 _TRY: Final = Prepared(
     _THESE.where(tasks.c.quarantined.is_(False)).with_for_update(key_share=True, skip_locked=True)
 )
+_PAUSES: Final = tuple(timedelta(milliseconds=each) for each in (10, 20, 40))
+_CLOCK: Final = SystemClock()
 _KNOWN: Final = Prepared(_THESE)
 _ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True))
 
@@ -69,6 +77,10 @@ class Locks(Protocol):
 
     def hold_all(self) -> None:
         """Wait until nobody else decides about any task."""
+        ...
+
+    def seize(self, task_ids: Collection[str]) -> set[str]:
+        """Lock tasks as soon as they are free, waiting only a moment; return the others."""
         ...
 
     def taken(self, task_ids: Collection[str]) -> set[str]:
@@ -104,6 +116,11 @@ class _Alone:
 
     def hold_all(self) -> None:
         """Hold everything anyway."""
+
+    def seize(self, task_ids: Collection[str]) -> set[str]:
+        """Find nothing held by others."""
+        _ = task_ids
+        return set()
 
     def taken(self, task_ids: Collection[str]) -> set[str]:
         """Find nothing held by others."""
@@ -147,11 +164,24 @@ class _Rows:
 
     def taken(self, task_ids: Collection[str]) -> set[str]:
         """Lock what is free; a task without a row counts as free."""
+        return self._tried(_TRY, task_ids)
+
+    def seize(self, task_ids: Collection[str]) -> set[str]:
+        """Try a few times within less than a tenth of a second: most others need no longer."""
+        elsewhere = self._tried(_SEIZE, task_ids)
+        for pause in _PAUSES:
+            if not elsewhere:
+                break
+            _CLOCK.wait(threading.Event(), pause)
+            elsewhere = self._tried(_SEIZE, elsewhere)
+        return elsewhere
+
+    def _tried(self, statement: Prepared, task_ids: Collection[str]) -> set[str]:
         wanted = set(task_ids) - self._held
         if not wanted:
             return set()
         names = {"names": to_text(sorted(wanted))}
-        got = {row[0] for row in _TRY.run(self._driver, names).fetchall()}
+        got = {row[0] for row in statement.run(self._driver, names).fetchall()}
         self._held |= got
         if got == wanted:
             return set()

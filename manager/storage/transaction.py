@@ -56,9 +56,9 @@ class SqlTransaction:
         self.news: list[News] = []
         self._locks = locks_of(connection)
 
-    def hold(self, task_ids: Collection[str]) -> None:
-        """Wait until no other node decides about these tasks; they are ours until the end."""
-        self._locks.hold(task_ids)
+    def seize(self, task_ids: Collection[str]) -> set[str]:
+        """Take hold of tasks until the end; return those about which another node decides."""
+        return self._locks.seize(task_ids)
 
     def is_alive(self, node_id: str) -> bool:
         """Tell whether a node counts as alive; it does until this transaction has ended."""

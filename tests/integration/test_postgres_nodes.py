@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +16,19 @@ from core.run import RunState
 from manager.storage import Database, SqlLedger
 from manager.storage.catalogue import Catalogue
 from manager.storage.locks import locks_of
-from tests.engine_tools import HOUR, SECOND, START, due, firing, lease, node, run_of, task, wish
+from tests.engine_tools import (
+    HOUR,
+    SECOND,
+    START,
+    Lab,
+    due,
+    firing,
+    lease,
+    node,
+    run_of,
+    task,
+    wish,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -331,3 +344,46 @@ def test_nodes_join_and_beat_beside_each_other(ledgers: list[SqlLedger]) -> None
     turning.join(10)
     burying.join(10)
     assert not ledgers[0].transact(lambda tx: tx.is_alive("node-0"))
+
+
+@contextmanager
+def standing_still(ledger: SqlLedger, *task_ids: str) -> Iterator[None]:
+    """Let a node stand still inside a transaction that decides about tasks."""
+    entered, release = threading.Event(), threading.Event()
+
+    def turn(tx: Any) -> None:  # noqa: ANN401 - the transaction
+        assert tx.seize(task_ids) == set()
+        entered.set()
+        assert release.wait(10)
+
+    turning = threading.Thread(target=lambda: ledger.transact(turn))
+    turning.start()
+    assert entered.wait(10)
+    try:
+        yield
+    finally:
+        release.set()
+        turning.join(10)
+
+
+def test_a_node_that_stands_still_holds_up_its_own_tasks_only(
+    ledgers: list[SqlLedger], postgres_url: str
+) -> None:
+    """The engine of another decides the rest at once, and what was held as soon as it is free."""
+    lab = Lab(postgres_url)
+    lab.start(task("a"), task("b"))
+    lab.sleep(HOUR)
+    assert (len(lab.runs("a")), len(lab.runs("b"))) == (1, 1)
+    with standing_still(ledgers[0], "a"):
+        ended = list(lab.threads.calls)
+        lab.threads.end()
+        lab.sleep(HOUR)
+        assert (len(lab.runs("a")), len(lab.runs("b"))) == (1, 2)
+        assert lab.states("a") == [RunState.RUNNING]  # its outcome waits too
+        assert lab.states("b") == [RunState.COMPLETED, RunState.RUNNING]
+        assert len(ended) == 2
+    lab.steps(2)
+    assert lab.states("a") == [RunState.COMPLETED, RunState.RUNNING]
+    lab.play()
+    assert [run.attempt for run in lab.runs("a")] == [1, 1]
+    lab.close()

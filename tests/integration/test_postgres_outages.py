@@ -219,7 +219,7 @@ def test_a_frozen_node_does_not_hold_the_others_up_for_long(
     entered, left = threading.Event(), threading.Event()
 
     def frozen(tx: Any) -> None:  # noqa: ANN401 - the transaction
-        tx.hold(["a"])
+        tx.seize(["a"])
         entered.set()
         left.wait(LIMIT)
 
