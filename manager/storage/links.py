@@ -10,6 +10,7 @@ from psycopg.types.string import StrDumperUnknown
 
 from core.clock import SystemClock
 from loggers import get_logger
+from manager.storage.locks import LOCK_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -33,7 +34,7 @@ OPTIONS: Final[dict[str, Any]] = {
 """What libpq is told, unless the URL says otherwise; the last is in milliseconds."""
 LIMITS: Final = {
     "statement_timeout": "3500ms",
-    "lock_timeout": "3000ms",
+    "lock_timeout": LOCK_WAIT,
     "idle_in_transaction_session_timeout": "2500ms",
 }
 """The server's own limits: a little shorter than ours, so that it is the server that ends a call.

@@ -16,13 +16,10 @@ one of those who wait for each other after a second, and its work is done again.
 
 from __future__ import annotations
 
-import threading
-from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlalchemy import Text, bindparam, func, select
 
-from core.clock import SystemClock
 from manager.storage.dialects import listed
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.tables import tasks
@@ -33,6 +30,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Connection
 
+LOCK_WAIT: Final = "3000ms"
+"""How long a transaction waits for a lock that it cannot do without."""
 REGISTERING: Final = 0x7461736B72656731
 """The advisory lock of whoever makes rows that others may make too: ``taskreg1`` in ASCII."""
 REVISING: Final = 0x7461736B72657631
@@ -52,8 +51,9 @@ _SEIZE: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True
 _TRY: Final = Prepared(
     _THESE.where(tasks.c.quarantined.is_(False)).with_for_update(key_share=True, skip_locked=True)
 )
-_PAUSES: Final = tuple(timedelta(milliseconds=each) for each in (10, 20, 40))
-_CLOCK: Final = SystemClock()
+_QUEUE: Final = "SAVEPOINT seizing; SET LOCAL lock_timeout = '300ms'"
+_GIVE_UP: Final = "ROLLBACK TO SAVEPOINT seizing; RELEASE SAVEPOINT seizing"
+_QUEUED: Final = f"RELEASE SAVEPOINT seizing; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
 _KNOWN: Final = Prepared(_THESE)
 _ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True))
 
@@ -167,14 +167,25 @@ class _Rows:
         return self._tried(_TRY, task_ids)
 
     def seize(self, task_ids: Collection[str]) -> set[str]:
-        """Try a few times within less than a tenth of a second: most others need no longer."""
+        """Queue up for what is not free for a moment: most others need no longer."""
         elsewhere = self._tried(_SEIZE, task_ids)
-        for pause in _PAUSES:
-            if not elsewhere:
-                break
-            _CLOCK.wait(threading.Event(), pause)
-            elsewhere = self._tried(_SEIZE, elsewhere)
-        return elsewhere
+        if not elsewhere or self._queued(elsewhere):
+            return set()
+        return self._tried(_SEIZE, elsewhere)
+
+    def _queued(self, task_ids: set[str]) -> bool:
+        """Wait a moment for all of *task_ids*; tell whether they became free."""
+        from psycopg.errors import LockNotAvailable  # noqa: PLC0415 - an extra
+
+        driver: Any = self._driver
+        driver.execute(_QUEUE, prepare=False)
+        try:
+            self.hold(task_ids)
+        except LockNotAvailable:
+            driver.execute(_GIVE_UP, prepare=False)
+            return False
+        driver.execute(_QUEUED, prepare=False)
+        return True
 
     def _tried(self, statement: Prepared, task_ids: Collection[str]) -> set[str]:
         wanted = set(task_ids) - self._held

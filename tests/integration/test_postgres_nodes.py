@@ -387,3 +387,24 @@ def test_a_node_that_stands_still_holds_up_its_own_tasks_only(
     lab.play()
     assert [run.attempt for run in lab.runs("a")] == [1, 1]
     lab.close()
+
+
+def test_what_becomes_free_in_a_moment_is_waited_for(ledgers: list[SqlLedger]) -> None:
+    """Ten times, as its turns may be prepared by then; other locks are waited for as before."""
+    for _ in range(10):
+        with standing_still(ledgers[0], "a", "c"):
+            seizing = threading.Event()
+            said: list[Any] = []
+
+            def turn(link: Connection, seizing: Any = seizing, said: Any = said) -> None:  # noqa: ANN401
+                seizing.set()
+                locks = locks_of(link)
+                said.append(locks.seize(["a", "b", "c"]))
+                said.append(link.exec_driver_sql("SHOW lock_timeout").scalar())
+
+            other = threading.Thread(target=partial(ledgers[1]._database.write, turn))
+            other.start()
+            assert seizing.wait(10)
+            threading.Event().wait(0.02)
+        other.join(10)
+        assert said == [set(), "3s"]
