@@ -214,7 +214,7 @@ def test_pausing_resuming_and_removing_take_effect_and_last(project: Project) ->
     tasks.resume_task("beat")
     eventually(lambda: len(count.threads) > calls)
     skipped = [run for run in tasks.list_runs("beat") if run.state is RunState.SKIPPED]
-    assert [run.reason for run in skipped][-1] is Reason.PAUSED
+    assert Reason.PAUSED in {run.reason for run in skipped}
     assert skipped[-1].occurrences >= 4
 
     tasks.remove_task("beat")
