@@ -213,7 +213,7 @@ def test_a_lost_writer_keeps_no_locks(ledger: SqlLedger, proxy: Proxy) -> None:
 def test_a_frozen_node_does_not_hold_the_others_up_for_long(
     ledger: SqlLedger, postgres: Server, proxy: Proxy
 ) -> None:
-    """It stopped in the middle of a transaction; the server ends that after five seconds."""
+    """It stopped in the middle of a transaction; the server ends that before long."""
     other = SqlLedger(Database(ledger.label.replace(f":{proxy.port}/", f":{postgres.port}/")))
     other.open()
     entered, left = threading.Event(), threading.Event()
