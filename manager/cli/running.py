@@ -42,6 +42,7 @@ def run(*, config: ConfigPath = None) -> None:
             typer.echo("stopping: running tasks may finish; Ctrl-C again hastens it", err=True)
     finally:
         manager.shutdown(0 if signals.are_hasty else None)
+    signals.leave()
 
 
 def check(*, config: ConfigPath = None, json: AsJson = False) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
+from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Final
@@ -26,6 +28,9 @@ _LAST: Final = 0.5
 _ASKING: Final = ("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
 _HASTY: Final = "SIGQUIT"
 _THIRD: Final = 3
+_STUCK: Final = frozenset(
+    f"taskrack-{name}" for name in ("engine", "leaving", "closing", "executors", "timers")
+)
 
 
 class Signals:
@@ -58,6 +63,17 @@ class Signals:
     def wait(self) -> None:
         """Wait for the first signal."""
         self._first.get()
+
+    def leave(self) -> None:
+        """End the process here where a call is stuck for which the interpreter's end would wait.
+
+        Everything is given back by then; a lock of the database would only be waited out.
+        """
+        if any(thread.name in _STUCK for thread in threading.enumerate()):
+            for stream in (sys.stdout, sys.stderr):
+                with suppress(OSError, ValueError):
+                    stream.flush()
+            os._exit(0)
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self._heard.put(number)
