@@ -31,6 +31,7 @@ CHECKS: Final[tuple[str, ...]] = (
     "orders",
     "retrystorm",
     "recovery",
+    "simulation",
     "soak",
 )
 """Modules of ``tests.reliability`` with a ``check``, in the order of the page."""
