@@ -483,7 +483,7 @@ class World:
 
     def control(self) -> Control:
         """Return the verbs of somebody at a command line."""
-        return Control(SqlLedger(self.database), self.clock, "operator")
+        return Control(SqlLedger(self.database), self.clock, "operator", 1_000)
 
     def _operate(self, order: Order) -> None:
         control, task_id, now = self.control(), order.task, self.clock.now()
