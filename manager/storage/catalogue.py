@@ -33,6 +33,7 @@ BIND: Final = Prepared(insert(bindings), bindings.c.keys(), "ON CONFLICT DO NOTH
 _TELLING: Final = (
     "id", "fingerprint", "overrides", "removed", "plugin", "source", "lane",
     "anchor", "cursor", "next_run", "paused", "quarantined", "revision", "fired",
+    "created_at", "node",
 )  # fmt: skip
 """The columns that tell whether a definition says anything new, and what becomes of it."""
 _REWRITE: Final = (
@@ -88,7 +89,7 @@ class Catalogue:
             self._locks.hold([definition.id for definition, _ in definitions])
         else:
             self._locks.hold_all()
-        bound = self._unchanged([definition for definition, _ in definitions])
+        bound = self._unchanged([definition for definition, _ in definitions], node, now)
         rows = [
             task_row(definition, next_run)
             for definition, next_run in definitions
@@ -107,8 +108,13 @@ class Catalogue:
             own = [{"node": node, "task_id": task_id} for task_id in task_ids]
             BIND.run_each(driver_of(self._connection), own)
 
-    def _unchanged(self, definitions: Sequence[TaskDefinition]) -> dict[str, StoredTask]:
-        """Return what is known of those whose rows already say all that would be written."""
+    def _unchanged(
+        self, definitions: Sequence[TaskDefinition], node: str, now: datetime
+    ) -> dict[str, StoredTask]:
+        """Return what is known of those whose rows already say all that would be written.
+
+        A row that *node* made at this instant is as new as before: the answer was lost.
+        """
         query = select(*(tasks.c[name] for name in _TELLING))
         if len(definitions) <= 1:
             query = query.where(tasks.c.id.in_([each.id for each in definitions]))
@@ -118,7 +124,8 @@ class Catalogue:
         for each in definitions:
             row = known.get(each.id)
             if row is not None and says_the_same(row, each):
-                found[each.id] = stored_task_of(row)
+                again = (row["created_at"], row["node"]) == (now, node)
+                found[each.id] = stored_task_of(row, fresh=again)
         return found
 
     def _written(

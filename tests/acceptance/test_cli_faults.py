@@ -117,7 +117,7 @@ def test_a_bad_configuration_is_told_one_line_a_problem(
     ]
 
 
-@pytest.mark.parametrize("words", VERBS, ids=" ".join)
+@pytest.mark.parametrize("words", [each for each in VERBS if each != ("check",)], ids=" ".join)
 def test_a_database_out_of_reach_is_told_in_one_line_without_its_password(
     command: CommandLine, words: tuple[str, ...]
 ) -> None:

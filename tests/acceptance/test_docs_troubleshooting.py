@@ -229,7 +229,7 @@ def test_a_database_out_of_reach_is_named_at_the_start_and_while_running(
     project: Project, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another process locks the ledger: it is told once, outcomes wait, and work goes on after."""
-    monkeypatch.setattr("manager.storage.database._BUSY_MS", 200)  # a lock is waited for 5 s
+    monkeypatch.setattr("manager.storage.sqlite._BUSY_MS", 200)  # a lock is waited for 5 s
     project.config(database={"url": "sqlite:///./gone/ledger.db"})
     at_start = command("run", code=3)
     project.config()

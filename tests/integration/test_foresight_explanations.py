@@ -48,7 +48,8 @@ class Past:
 
     def fires(self, since: datetime, cursor: datetime, at: datetime) -> Run:
         """Let the last run that the task may start be decided."""
-        run = due("nightly", at, state=RunState.RUNNING, attempt=1, started_at=at)
+        begun = {"attempt": 1, "token": 1, "node": "here", "started_at": at}
+        run = due("nightly", at, state=RunState.RUNNING, **begun)
         self._fire(since, cursor, run, left=1)
         return run
 

@@ -122,6 +122,8 @@ VERBS: dict[str, Callable[[SqlLedger], object]] = {
     "join": lambda led: led.join(node("new"), START, LEASE),
     "beat": lambda led: led.beat("here", START + SECOND, LEASE),
     "revive": lambda led: led.revive("here", ["a"], START + SECOND, LEASE),
+    "offer": lambda led: led.offer(["a"], "there"),
+    "request": lambda led: len(settled(led, lambda tx: tx.request([RUN], 1_000))),
     "leave": lambda led: led.leave("here", START + SECOND),
     "bury": lambda led: str(led.bury(["here"], START + SECOND, rerun=True)) and None,
     "bind": lambda led: led.bind([(task("b"), START + HOUR)], "here", START)["b"].fresh,

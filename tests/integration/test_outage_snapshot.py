@@ -98,7 +98,7 @@ def test_no_verb_that_writes_is_without_its_reason() -> None:
     reads = {
         *("open", "open_reading", "close", "transact", "held", "suspects", "stored", "document"),
         *("changed_since", "to_cancel", "waiting", "run", "label", "path", "gate", "log_bytes"),
-        *("is_in_memory", "hold", "is_alive", "owned"),
+        *("is_in_memory", "seize", "is_alive", "owned", "known"),
     }
     verbs = {
         name
