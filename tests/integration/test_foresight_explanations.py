@@ -511,7 +511,7 @@ def test_a_schedule_that_has_used_up_its_most_says_so(past: Past) -> None:
     )
     assert past.ask(None).outcome == "running"
     over = Ending(
-        run=replace(run, state=RunState.COMPLETED, finished_at=NOW), token=0, attempt=None
+        run=replace(run, state=RunState.COMPLETED, finished_at=NOW), token=1, attempt=None
     )
     past.ledger.transact(lambda tx: tx.end([over]))
     now = past.ask(None)
