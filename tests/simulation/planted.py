@@ -21,6 +21,7 @@ from manager.engine import planner, recovery, stopping
 from manager.engine.cycle import Cycle
 from manager.engine.execution import Execution
 from manager.engine.tenure import Tenure
+from manager.engine.verdicts import Verdicts
 from manager.storage import membership, transaction
 from manager.storage.catalogue import Catalogue
 from manager.storage.claiming import Claiming
@@ -281,7 +282,7 @@ def delivery_ignored_by_shutdown(patch: Patch) -> None:
 
 def retries_without_limit(patch: Patch) -> None:
     """What failed is tried again, however often it has failed."""
-    patch.put(Execution, "_may_retry", lambda *_, **__: True)
+    patch.put(Verdicts, "_may_retry", lambda *_, **__: True)
 
 
 @dataclass(frozen=True, slots=True)
