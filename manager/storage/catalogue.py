@@ -174,11 +174,19 @@ class Catalogue:
         standing = {
             "overrides": kept,
             "cursor": now if moved else old["cursor"],
-            "unchanged_since": now if ruled else old["unchanged_since"],
+            "unchanged_since": old["unchanged_since"],
             "removed": False,
             "revision": self._next_revision() if old["removed"] else old["revision"],
         }
+        if ruled:
+            standing["unchanged_since"] = self._after_runs(row["id"], now)
         return dict(old) | new | standing
+
+    def _after_runs(self, task_id: str, now: datetime) -> datetime:
+        """Return *now*, or when the latest run was made if the clock was set back since."""
+        latest = select(func.max(runs.c.created_at)).where(runs.c.task_id == task_id)
+        made: datetime | None = self._connection.execute(latest).scalar_one()
+        return now if made is None else max(now, made)
 
     def _next_revision(self) -> int:
         self._locks.revise()
@@ -195,7 +203,7 @@ class Catalogue:
         if any(name in columns for name in SCHEDULE):
             values["cursor"] = now
         if any(name in columns for name in (*SCHEDULE, "max_retries")):
-            values["unchanged_since"] = now
+            values["unchanged_since"] = self._after_runs(task_id, now)
         self._connection.execute(update(tasks).where(tasks.c.id == task_id).values(values))
 
     def pause(self, task_id: str, *, paused: bool) -> None:

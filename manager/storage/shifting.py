@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, select, type_coerce, update
+from sqlalchemy import BigInteger, func, select, type_coerce, update
 
 from core.run import RunState
 from manager.storage.tables import runs, tasks
@@ -30,7 +30,7 @@ def shift_intervals(connection: Connection, shifts: Sequence[Shift], now: dateti
         delta = each.step + _aside(connection, each, now) * MICROSECOND
         mine = (tasks.c.id == each.task_id, tasks.c.anchor == each.anchor)
         moved = {name: _moved(name, delta) for name in ("anchor", "cursor", "next_run")}
-        moved["unchanged_since"] = moved["cursor"]
+        moved["unchanged_since"] = _judged_from(connection, each.task_id, delta)
         connection.execute(update(tasks).where(*mine).values(moved))
 
 
@@ -47,6 +47,18 @@ def shift_waiting(connection: Connection, node: str, step: timedelta, now: datet
 
 def _moved(name: str, delta: timedelta) -> object:
     return type_coerce(type_coerce(tasks.c[name], BigInteger) + delta // MICROSECOND, Instant)
+
+
+def _judged_from(connection: Connection, task_id: str, delta: timedelta) -> datetime | None:
+    """Return from when on the row can be held against runs: what was made before is not moved."""
+    latest = select(func.max(runs.c.created_at)).where(runs.c.task_id == task_id)
+    query = select(tasks.c.unchanged_since, tasks.c.cursor, latest.scalar_subquery())
+    row = connection.execute(query.where(tasks.c.id == task_id)).one_or_none()
+    if row is None:
+        return None
+    before, cursor, made = row
+    since: datetime = max(each for each in (before, cursor + delta, made) if each is not None)
+    return since
 
 
 def _aside(connection: Connection, shift: Shift, now: datetime) -> int:

@@ -348,6 +348,7 @@ class SimulatedNode:
             self._world.restart(self, self._world.span(1, 900))
         except LedgerError:
             self.quiet_until = self.ill_at = self._world.clock.elapsed + SECOND
+            self._world.look_soon(2 * SECOND)  # it repeats what it could not do
         return acted
 
     def rest(self) -> timedelta | None:

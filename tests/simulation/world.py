@@ -176,6 +176,11 @@ class World:
             self.plan_at(at, lambda: self._strike(order, node, boot))
         return entry
 
+    @property
+    def _leases_may_mislead(self) -> bool:
+        """Whether a node may start after the clock was set that leases of other machines go by."""
+        return not self.plan.one_host and bool(self.faults.struck[Fault.STEP_AHEAD])
+
     def _outcome(self, task: TaskPlan, entry: Entry) -> int:
         """Return the token of the call, by which an outcome can be told from another's."""
         dice = random.Random(f"{self.seed} {entry.run_id} {entry.attempt}")
@@ -197,8 +202,9 @@ class World:
                 run_id, token = who.split()
                 self.ended[run_id, int(token)] = self.clock.elapsed
             elif what == "buried":
-                alive = [each.id for each in self.nodes if each.is_well]
-                if who in alive:
+                since = self.clock.elapsed - LEASE
+                alive = [each.id for each in self.nodes if each.is_well and each.ill_at < since]
+                if who in alive and not self._leases_may_mislead:
                     self.complaints.append(f"{who} is well and was taken for dead")
             else:
                 self.complaints.append(f"{what}: {who}")
@@ -505,6 +511,8 @@ class World:
             control.update(task_id, _update(order.values))
             if "trigger_args" in order.values:
                 self.edits.setdefault(task_id, []).append((now, order.values["trigger_args"]))
+            if "max_retries" in order.values:  # a limit is held only by those that have heard
+                self.look_soon(SECOND / 2)
 
     def _release(self) -> None:
         """Let go on what crashes have quarantined; somebody looked into it."""
