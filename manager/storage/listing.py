@@ -165,6 +165,8 @@ def _facts(rows: Sequence[Sequence[Any]]) -> dict[str, dict[str, Any]]:
 
 def _status(task: Mapping[str, Any], beside: Around) -> TaskState:
     busy, unbound, timed = beside
+    if busy is TaskState.RETRYING and task["quarantined"]:
+        busy = None  # its next attempt waits for a resume as everything does
     if busy is not None:
         return busy
     if unbound:

@@ -67,6 +67,24 @@ def test_three_crashes_of_different_runs_quarantine_their_task(ledger: SqlLedger
     assert ledger.reading.quarantined() == ("a",)
 
 
+def test_a_quarantined_task_is_shown_as_such_while_retries_wait(ledger: SqlLedger) -> None:
+    """Nothing of it starts, its next attempts no more than the rest; what runs is still said."""
+    later = run_of("a", state=RunState.RETRYING, attempt=1, not_before=NEXT)
+    ledger.transact(lambda tx: tx.insert(later))
+    assert ledger.reading.tasks("a")[0].status is TaskState.RETRYING
+    begun(ledger, run_of("a"), node="beside")
+    begun(ledger, run_of("a"))
+    for at in (1, 3, 5):
+        killed(ledger, at=at)
+        begun(ledger, at=at + 1)
+    (read,) = ledger.reading.tasks("a")
+    assert (read.quarantined, read.status) == (True, TaskState.RUNNING)
+    killed(ledger, "beside", at=7)
+    (read,) = ledger.reading.tasks("a")
+    assert (read.quarantined, read.status) == (True, TaskState.QUARANTINED)
+    assert read.id in ledger.reading.quarantined()
+
+
 def _fail(ledger: SqlLedger, run: Run, number: int) -> None:
     now = ledger.run(run.id)
     assert now is not None

@@ -25,7 +25,7 @@ FAILURES: Final = frozenset({"exception", "timeout"})
 UNCALLED: Final = "uncalled"
 TAKEN_AWAY: Final = frozenset({"crash", "interrupted", UNCALLED})
 CRASH_LIMIT: Final = 3
-"""So many deaths of its process, and a run may be given up."""
+"""So many deaths of its process, and a run may be given up; of its task, and one of its runs is."""
 
 Complaint = tuple[str, str]
 """The kind, and the sentence."""
@@ -114,6 +114,7 @@ class Checker:
             complaints.append(("integrity", self.rows.integrity))
         complaints += self._schedules()
         complaints += self._firings()
+        complaints += self._condemned()
         for run in self.rows.runs:
             complaints += self._row(run)
         for run_id in self._of_run.keys() - self._runs.keys():
@@ -159,6 +160,23 @@ class Checker:
         for (task_id, due), runs in of_instant.items():
             if len(runs) > 1:
                 yield "double firing", f"{task_id}: due {due}, started as {sorted(runs)}"
+
+    def _condemned(self) -> Iterator[Complaint]:
+        """Tell of runs given up before their third crash, where no quarantine explains them.
+
+        It takes three crashes of their task, whichever of its runs they cut off, and ends one run.
+        """
+        crashes: Counter[str] = Counter()
+        early: dict[str, list[RunRow]] = defaultdict(list)
+        for run in self.rows.runs:
+            crashes[run.task] += sum(each.outcome == "crash" for each in self._attempts[run.id])
+            if (run.state, run.reason) == ("failed", "crash") and run.crashes < CRASH_LIMIT:
+                early[run.task].append(run)
+        for task_id, runs in early.items():
+            if len(runs) * CRASH_LIMIT > crashes[task_id]:
+                ended = ", ".join(f"{run.id} after {run.crashes}" for run in runs)
+                text = f"given up: {ended}, and its task crashed {crashes[task_id]} times"
+                yield "lost", f"{task_id}: {text}"
 
     def _row(self, run: RunRow) -> Iterator[Complaint]:
         """Tell what is wrong about one run."""
@@ -273,7 +291,7 @@ def _outcome(
         wanted = {Event.STARTED, Event.RAISED} if run.reason == "exception" else {Event.STARTED}
         if not wanted <= last:
             yield "row without journal", f"{name}: its last attempt was not seen to fail"
-    elif run.state == "failed" and not (run.reason == "crash" and run.crashes >= CRASH_LIMIT):
+    elif run.state == "failed" and run.reason != "crash":
         yield "lost", f"{name}: {run.reason}, after {run.crashes} crashes"
     elif run.state == "lost" and (not at_most_once or run.reason not in TAKEN_AWAY):
         yield "lost", f"{name}: {run.reason}"

@@ -251,6 +251,20 @@ def test_a_second_call_that_the_attempts_explain_is_allowed() -> None:
     assert scene.kinds() == set()
 
 
+@pytest.mark.parametrize(("others", "kinds"), [(1, {"lost"}), (2, set())])
+def test_a_run_that_a_quarantine_ended_needs_three_crashes_of_its_task(
+    others: int, kinds: set[str]
+) -> None:
+    """Those of its other runs count too; with fewer than three it was given up too early."""
+    scene = Scene()
+    scene.change("twice-3", state="failed", reason="crash", crashes=1, result=None)
+    scene.unwrite("twice-3", Event.RETURNED)
+    scene.attempts.append(AttemptRow("twice-3", 1, 1, "crash"))
+    for number in range(1, others + 1):
+        scene.crashed(f"twice-{number}", "twice", ANCHOR + number * SECOND)
+    assert scene.kinds() == kinds
+
+
 def test_missed_occurrences_that_are_counted_are_no_gap() -> None:
     """One row may stand for several occurrences in a row, if the task allows it."""
     scene = Scene()

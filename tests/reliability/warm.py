@@ -24,7 +24,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Final
 
 from configurations import load_config
-from core.run import TaskState
+from core.errors import LedgerError
 from loggers import setup_logging
 from manager.container import plugins_of
 from manager.engine.node import this_node
@@ -139,10 +139,15 @@ def _contain(order: Order) -> None:
         with suppress(Empty):
             asked.put(asked.get(timeout=1))
         if order.resumes:
-            for task in tasks.list_tasks():
-                if task.status is TaskState.QUARANTINED:
-                    tasks.resume_task(task.id)
+            with suppress(LedgerError):  # it was away, or this process stood still: once more
+                _resume(tasks)
     tasks.shutdown()
+
+
+def _resume(tasks: TaskManager) -> None:
+    for task in tasks.list_tasks():
+        if task.quarantined:  # whatever else it is doing
+            tasks.resume_task(task.id)
 
 
 def _settings(order: Order, config: Xcorecfg) -> EngineSettings:
