@@ -10,7 +10,7 @@ from psycopg.types.string import StrDumperUnknown
 
 from core.clock import SystemClock
 from loggers import get_logger
-from manager.storage.locks import LOCK_WAIT
+from manager.storage.locks import ANSWER_WAIT, LOCK_WAIT
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -33,7 +33,7 @@ OPTIONS: Final[dict[str, Any]] = {
 }
 """What libpq is told, unless the URL says otherwise; the last is in milliseconds."""
 LIMITS: Final = {
-    "statement_timeout": "3500ms",
+    "statement_timeout": ANSWER_WAIT,
     "lock_timeout": LOCK_WAIT,
     "idle_in_transaction_session_timeout": "2500ms",
 }
@@ -64,7 +64,13 @@ class BoundedLink(psycopg.Connection[Any]):
     @contextmanager
     def greeting(self) -> Iterator[None]:
         """Expect answers in the block sooner: they cost the server nothing."""
-        before, self.silence = self.silence, min(self.silence, GREETING)
+        with self.silent_for(min(self.silence, GREETING)):
+            yield
+
+    @contextmanager
+    def silent_for(self, seconds: float) -> Iterator[None]:
+        """Let each answer in the block take so long."""
+        before, self.silence = self.silence, seconds
         try:
             yield
         finally:

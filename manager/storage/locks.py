@@ -32,6 +32,11 @@ if TYPE_CHECKING:
 
 LOCK_WAIT: Final = "3000ms"
 """How long a transaction waits for a lock that it cannot do without."""
+ANSWER_WAIT: Final = "3500ms"
+"""How long a statement may take that waits for one lock, or for none."""
+ROUND_WAIT: Final = "8s"
+"""The same for one that waits for every task, one after the other, each for as long as a lock."""
+ROUND_SILENCE: Final = 8.5
 REGISTERING: Final = 0x7461736B72656731
 """The advisory lock of whoever makes rows that others may make too: ``taskreg1`` in ASCII."""
 REVISING: Final = 0x7461736B72657631
@@ -54,6 +59,8 @@ _TRY: Final = Prepared(
 _QUEUE: Final = "SAVEPOINT seizing; SET LOCAL lock_timeout = '300ms'"
 _GIVE_UP: Final = "ROLLBACK TO SAVEPOINT seizing; RELEASE SAVEPOINT seizing"
 _QUEUED: Final = f"RELEASE SAVEPOINT seizing; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
+_ROUND: Final = f"SET LOCAL statement_timeout = '{ROUND_WAIT}'"
+_ROUNDED: Final = f"SET LOCAL statement_timeout = '{ANSWER_WAIT}'"
 _KNOWN: Final = Prepared(_THESE)
 _ALL: Final = Prepared(select(tasks.c.id).order_by(tasks.c.id).with_for_update(key_share=True))
 
@@ -159,8 +166,12 @@ class _Rows:
             self._held |= wanted
 
     def hold_all(self) -> None:
-        """Lock every row in the order of their ids."""
-        self._held.update(row[0] for row in _ALL.run(self._driver, {}).fetchall())
+        """Lock every row in the order of their ids, however many of them others hold by turns."""
+        driver: Any = self._driver
+        driver.execute(_ROUND, prepare=False)
+        with driver.silent_for(ROUND_SILENCE):
+            self._held.update(row[0] for row in _ALL.run(self._driver, {}).fetchall())
+        driver.execute(_ROUNDED, prepare=False)
 
     def taken(self, task_ids: Collection[str]) -> set[str]:
         """Lock what is free; a task without a row counts as free."""

@@ -9,8 +9,10 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+import psycopg
 import pytest
 
+from core.clock import SystemClock
 from core.records import Ending
 from core.run import RunState
 from manager.storage import Database, SqlLedger
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
     from core.run import Run
 
 NODES: Final = 4
+CLOCK: Final = SystemClock()
 
 
 @pytest.fixture
@@ -408,3 +411,26 @@ def test_what_becomes_free_in_a_moment_is_waited_for(ledgers: list[SqlLedger]) -
             threading.Event().wait(0.02)
         other.join(10)
         assert said == [set(), "3s"]
+
+
+def test_a_node_starts_among_others_that_hold_one_task_after_the_other(
+    ledgers: list[SqlLedger], postgres_url: str
+) -> None:
+    """It waits for each of them in turn, longer in all than any one statement may take else."""
+    held = threading.Barrier(3)
+
+    def hold(task_id: str, seconds: float) -> None:
+        with psycopg.connect(postgres_url) as link:
+            link.execute("SELECT id FROM tasks WHERE id = %s FOR UPDATE", [task_id])
+            held.wait(10)
+            link.execute("SELECT pg_sleep(%s)", [seconds])
+
+    def start() -> float:
+        known = [(task(name), START + HOUR) for name in "abcdef"]
+        held.wait(10)
+        begun = CLOCK.monotonic()
+        ledgers[1].bind(known, "node-1", START)
+        return CLOCK.monotonic() - begun
+
+    *_, waited = together(partial(hold, "b", 2.2), partial(hold, "e", 4.4), start)
+    assert 3.5 < waited < 8
