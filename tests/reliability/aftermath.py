@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from core.clock import SystemClock
 from tests.reliability import journal, workload
 from tests.reliability.checker import Checker, Expected, Findings
 from tests.reliability.nodes import PATIENCE, Nodes
@@ -13,18 +15,38 @@ from tests.reliability.warm import LOG, Order
 from tests.tools import eventually
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
 TAKEN_AWAY: Final = "was taken away, its outcome"
 
 
-def settled(store: Store, tasks: Mapping[str, Expected]) -> int:
-    """Wait until every occurrence up to now is decided; return now, in microseconds."""
+def settled(
+    store: Store, tasks: Mapping[str, Expected], look_after: Callable[[], None] | None = None
+) -> int:
+    """Wait until every occurrence up to now is decided; return now, in microseconds.
+
+    Args:
+        store: The database.
+        tasks: All of them.
+        look_after: Keeps up meanwhile who decides.
+
+    Raises:
+        AssertionError: some are not; the furthest behind are named.
+    """
     until = journal.wall()
+    behind = f"SELECT id, quarantined, cursor - {until} FROM tasks WHERE cursor < {until}"  # noqa: S608 - numbers
+    clock, never = SystemClock(), threading.Event()
+    end = clock.monotonic() + PATIENCE
     query = f"SELECT count(*) FROM tasks WHERE cursor >= {until}"  # noqa: S608 - a number
-    eventually(lambda: store.fetch(query)[0][0] == len(tasks), PATIENCE)
+    while store.fetch(query)[0][0] != len(tasks):
+        if clock.monotonic() > end:
+            text = f"not decided within {PATIENCE:g} s"
+            raise AssertionError(f"{text}: {store.fetch(f'{behind} ORDER BY cursor LIMIT 5')}")
+        if look_after is not None:
+            look_after()
+        never.wait(0.05)
     return until
 
 

@@ -111,7 +111,7 @@ def stormed(storm: Storm, store: Store, folder: Path, fault: str = "") -> Report
     with Nodes() as nodes:
         weather = Weather(storm, nodes, folder)
         weather.break_loose()
-        until = settled(store, tasks)
+        until = settled(store, tasks, weather.look_after)
         for container in weather.containers:
             container.kill()
         drain(nodes, store, weather.order)
@@ -167,6 +167,13 @@ class Weather:
             self._wake()
         self.span = begun, journal.wall()
 
+    def look_after(self) -> None:
+        """Let go on who stood still for long enough, and replace who ended unasked."""
+        self._wake()
+        for gone in [each for each in self.containers if each.is_gone]:
+            self.containers.remove(gone)  # it found the database locked when it started
+            self.containers.append(self._started())
+
     def _kill(self, draw: random.Random) -> None:
         """Kill one, be it ready or just starting; a fresh one takes its place."""
         enough = 1 if draw.random() < HASTE else 2  # else none would come to do any work
@@ -178,10 +185,7 @@ class Weather:
 
     def _ready(self) -> list[Container]:
         """Return those that work, after looking after all: who stands still may hold them up."""
-        self._wake()
-        for gone in [each for each in self.containers if each.is_gone]:
-            self.containers.remove(gone)  # it found the database locked when it started
-            self.containers.append(self._started())
+        self.look_after()
         return [each for each in self.containers if each.is_ready and not each.is_paused]
 
     def _wake(self) -> None:
