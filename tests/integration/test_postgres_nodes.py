@@ -413,17 +413,19 @@ def test_what_becomes_free_in_a_moment_is_waited_for(ledgers: list[SqlLedger]) -
         assert said == [set(), "3s"]
 
 
+def holding(url: str, task_id: str, seconds: float, held: threading.Barrier) -> None:
+    """Hold the row of a task for some seconds after all are at *held*."""
+    with psycopg.connect(url) as link:
+        link.execute("SELECT id FROM tasks WHERE id = %s FOR UPDATE", [task_id])
+        held.wait(10)
+        link.execute("SELECT pg_sleep(%s)", [seconds])
+
+
 def test_a_node_starts_among_others_that_hold_one_task_after_the_other(
     ledgers: list[SqlLedger], postgres_url: str
 ) -> None:
     """It waits for each of them in turn, longer in all than any one statement may take else."""
     held = threading.Barrier(3)
-
-    def hold(task_id: str, seconds: float) -> None:
-        with psycopg.connect(postgres_url) as link:
-            link.execute("SELECT id FROM tasks WHERE id = %s FOR UPDATE", [task_id])
-            held.wait(10)
-            link.execute("SELECT pg_sleep(%s)", [seconds])
 
     def start() -> float:
         known = [(task(name), START + HOUR) for name in "abcdef"]
@@ -432,5 +434,8 @@ def test_a_node_starts_among_others_that_hold_one_task_after_the_other(
         ledgers[1].bind(known, "node-1", START)
         return CLOCK.monotonic() - begun
 
-    *_, waited = together(partial(hold, "b", 2.2), partial(hold, "e", 4.4), start)
+    def hold(task_id: str, seconds: float) -> Callable[[], None]:
+        return partial(holding, postgres_url, task_id, seconds, held)
+
+    *_, waited = together(hold("b", 2.2), hold("e", 4.4), start)
     assert 3.5 < waited < 8
