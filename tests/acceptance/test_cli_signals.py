@@ -14,6 +14,7 @@ from tests.commandline import CommandLine
 from tests.tools import eventually
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 CLOCK = SystemClock()
@@ -55,8 +56,10 @@ PLUGIN = """
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> CommandLine:
-    return CommandLine(tmp_path)
+def command(tmp_path: Path) -> Iterator[CommandLine]:
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test run may ignore it, as by nohup
+    yield CommandLine(tmp_path)
+    signal.signal(signal.SIGHUP, before)
 
 
 def defined(command: CommandLine, *names: str) -> None:
