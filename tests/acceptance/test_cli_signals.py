@@ -57,9 +57,13 @@ PLUGIN = """
 
 @pytest.fixture
 def command(tmp_path: Path) -> Iterator[CommandLine]:
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # a test run may ignore it, as by nohup
+    """Give a command line whose containers hear every signal, also under nohup."""
+    heard = {signal.SIGHUP: signal.SIG_DFL, signal.SIGQUIT: signal.SIG_DFL}
+    before = {number: signal.signal(number, to) for number, to in heard.items()}
+    before[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield CommandLine(tmp_path)
-    signal.signal(signal.SIGHUP, before)
+    for number, to in before.items():
+        signal.signal(number, to)
 
 
 def defined(command: CommandLine, *names: str) -> None:
