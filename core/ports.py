@@ -137,8 +137,14 @@ class Ledger(Protocol):
         """Return the nodes that count as alive or hold runs."""
         ...
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
-        """Enter nodes as dead and give back, or give up, what they were running."""
+    def bury(
+        self, node_ids: Sequence[str], now: datetime, *, rerun: bool, leases: Mapping[str, float]
+    ) -> Buried:
+        """Enter nodes as dead and give back, or give up, what they were running.
+
+        *leases* has the second of the lease that a node was judged by: one that has renewed its
+        lease since is left alone.
+        """
         ...
 
     def bind(

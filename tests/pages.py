@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from manager.cli import main
+from manager.cli.main import main
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"

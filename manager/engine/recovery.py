@@ -49,16 +49,16 @@ def recover(  # noqa: PLR0913 - the two clocks, and what each may be used for
         leased: Whether leases of other machines can be judged by *now*.
         last_words: Brings in what the dead kept on disk, before their runs are decided.
     """
-    dead = [
-        each.node.id
+    dead = {
+        each.node.id: each.second
         for each in ledger.suspects(now)
         if each.node.id != here.id
         and (_has_lapsed(each, here, second, leased=leased) or is_known_dead(each.node, here))
-    ]
+    }
     if not dead:
         return Buried()
-    last_words(dead)
-    buried = ledger.bury(dead, now, rerun=rerun)
+    last_words([*dead])
+    buried = ledger.bury([*dead], now, rerun=rerun, leases=dead)
     for run in buried.runs:
         _log.warning(
             "%s: run %s was cut off, now %s: %s", run.task_id, run.id, run.state, run.error

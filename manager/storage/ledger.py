@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -122,9 +123,22 @@ class SqlLedger:
         """Enter a node as stopped."""
         self._recorder.write(lambda link: Membership(link).leave(node_id, now))
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
-        """Enter nodes as dead and give back, or give up, what they were running."""
-        return self._recorder.write(lambda link: Membership(link).bury(node_ids, now, rerun=rerun))
+    def bury(
+        self,
+        node_ids: Sequence[str],
+        now: datetime,
+        *,
+        rerun: bool,
+        leases: Mapping[str, float] = MappingProxyType({}),
+    ) -> Buried:
+        """Enter nodes as dead and give back, or give up, what they were running.
+
+        *leases* has the second of the lease that a node was judged by: one that has renewed its
+        lease since is left alone.
+        """
+        return self._recorder.write(
+            lambda link: Membership(link).bury(node_ids, now, rerun=rerun, leases=leases)
+        )
 
     def suspects(self, now: datetime) -> list[Suspect]:
         """Return the nodes that count as alive or hold runs."""

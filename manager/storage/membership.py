@@ -20,7 +20,7 @@ from manager.storage.tables import IS_RUNNING, bindings, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy.engine import Connection
@@ -86,13 +86,18 @@ class Membership:
         self._connection.execute(change.values(state="stopped", **over))
         self._connection.execute(delete(bindings).where(bindings.c.node == node_id))
 
-    def bury(self, node_ids: Sequence[str], now: datetime, *, rerun: bool) -> Buried:
+    def bury(
+        self, judged: Sequence[str], now: datetime, *, rerun: bool, leases: Mapping[str, float]
+    ) -> Buried:
         """Enter nodes as dead and decide what becomes of the runs that they held.
+
+        A node that has renewed its lease since it was judged by the one in *leases* is alive.
 
         A run goes back to ``PENDING`` if its task is delivered at least once and *rerun* is on,
         else it is ``LOST``; after three deaths under it, it is ``FAILED``. One that was to be
         cancelled is. The deaths count against the tasks, all that are found together as one.
         """
+        node_ids = sorted(set(judged) - self._renewed(judged, leases))
         theirs = (IS_RUNNING, runs.c.node.in_(node_ids))
         concerned = self._connection.execute(select(runs.c.task_id).where(*theirs)).scalars()
         locks_of(self._connection).hold(set(concerned))
@@ -119,6 +124,12 @@ class Membership:
             tuple(run for run in stands if run),
             tuple(each for each in transaction.news if isinstance(each, Quarantined)),
         )
+
+    def _renewed(self, judged: Sequence[str], leases: Mapping[str, float]) -> set[str]:
+        """Return which nodes have another lease than the one that they were judged by."""
+        rows = select(nodes.c.id, nodes.c.lease_second).where(nodes.c.id.in_(judged))
+        found = self._connection.execute(rows.order_by(nodes.c.id).with_for_update())
+        return {row.id for row in found if leases.get(row.id, row.lease_second) != row.lease_second}
 
 
 def _ended(run: Run, text: str) -> Run:

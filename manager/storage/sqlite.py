@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from core.clock import SystemClock
 from loggers import get_logger
 from manager.storage.addresses import label_of
 from manager.storage.faults import FAULTS, CommitFault
@@ -184,7 +185,7 @@ class SqliteBackend:
         def prepare(connection: Any, _record: object) -> None:  # noqa: ANN401 - the driver's own
             connection.isolation_level = None  # BEGIN is ours to write
             if writes:
-                connection.execute("PRAGMA journal_mode=WAL")
+                _log_ahead(connection)
                 connection.execute(f"PRAGMA journal_size_limit={_LOG_BYTES}")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")
             connection.execute(f"PRAGMA busy_timeout={_BUSY_MS}")
@@ -220,6 +221,21 @@ def _committed(writer: Connection, work: Callable[[Connection], T]) -> T:
             with suppress(*FAULTS):
                 writer.rollback()
     return value
+
+
+def _log_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; SQLite alone fails where several open a new file at once."""
+    clock, never = SystemClock(), threading.Event()
+    end = clock.monotonic() + _BUSY_MS / 1000
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or clock.monotonic() > end:
+                raise
+            clock.wait(never, timedelta(milliseconds=10))
+        else:
+            return
 
 
 def _commit(driver: Driver) -> None:

@@ -352,6 +352,20 @@ def test_suspects_are_the_living_and_whoever_holds_a_run(ledger: SqlLedger) -> N
     assert [each.node.id for each in ledger.suspects(START)] == ["alive"]
 
 
+def test_a_node_that_renewed_its_lease_since_it_was_judged_is_left_alone(ledger: SqlLedger) -> None:
+    """It came back between the look and the burial; the one beside it did not."""
+    for name, task_id in (("back", "a"), ("gone", "b")):
+        ledger.join(node(name), START, lease(START + 15 * SECOND, 115))
+        running(ledger, task_id, owner=name)
+    judged = {each.node.id: each.second for each in ledger.suspects(START + 20 * SECOND)}
+    assert ledger.beat("back", START + 20 * SECOND, lease(START + 35 * SECOND, 135))
+    left = ledger.bury([*judged], START + 21 * SECOND, rerun=True, leases=judged)
+    assert [run.task_id for run in left.runs] == ["b"]
+    assert ledger.transact(lambda tx: tx.is_alive("back"))
+    assert not ledger.transact(lambda tx: tx.is_alive("gone"))
+    assert len(ledger.held("back")) == 1
+
+
 def test_a_node_that_was_taken_for_dead_hears_it_at_its_next_beat(ledger: SqlLedger) -> None:
     """It is alive again once it says so, with its tasks; what it held is held by nobody."""
     ledger.bind([(task("a"), None)], "zombie", START)

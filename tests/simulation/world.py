@@ -240,6 +240,7 @@ class World:
         acting, self._acting = self._acting, None
         try:
             self.play(span)
+            self.have_beaten(each for each in self.nodes if each is not node)
         finally:
             self._acting = acting
             node.suspended -= 1
