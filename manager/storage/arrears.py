@@ -5,12 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import BigInteger, and_, exists, literal, or_, select
 
 from core.invariants import ENDING
 from manager.storage.dialects import lease_time
 from manager.storage.scrutiny import MOST, Breach
 from manager.storage.tables import IS_RUNNING, IS_WAITING, bindings, nodes, runs, tasks
+from manager.storage.types import MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,7 +43,10 @@ def _lives(now: datetime) -> ColumnElement[bool]:
 
 def _left_behind(connection: Connection, now: datetime) -> Iterator[Breach]:
     """Runs of nodes that died or left are taken over."""
-    gone = or_(nodes.c.id.is_(None), nodes.c.lease_until < lease_time(now, -BOUND))
+    gone = or_(
+        nodes.c.id.is_(None),
+        nodes.c.lease_until < lease_time(now, literal(-BOUND // MICROSECOND, BigInteger)),
+    )
     query = (
         select(*_WHO, runs.c.node, nodes.c.lease_until)
         .outerjoin(nodes, nodes.c.id == runs.c.node)

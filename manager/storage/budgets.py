@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import Text, bindparam, case, delete, func, insert, select, update
+from sqlalchemy import Text, bindparam, case, func, insert, select, update
 
 from core.budget import PutOff, begin_of, end_of_minute, oldest_slots, queued, slot_of
 from core.run import Reason, RunState
@@ -104,11 +104,6 @@ def note_starts(driver: Driver, started: Sequence[Run], again: Collection[str] =
     ]
     if rows:
         _COUNT.run_each(driver, rows)
-
-
-def forget_starts(connection: Connection, now: datetime) -> None:
-    """Delete what is counted no more."""
-    connection.execute(delete(starts).where(starts.c.slot < oldest_slots(slot_of(now))[1]))
 
 
 class Purse:

@@ -9,11 +9,10 @@ from sqlalchemy import BigInteger, Text, type_coerce
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from manager.storage.types import MICROSECOND, Instant
+from manager.storage.types import Instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import timedelta
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.sql.compiler import SQLCompiler
@@ -38,8 +37,10 @@ def listed(names: ColumnElement[str]) -> ColumnElement[str]:
     return _Listed(names)
 
 
-def lease_time(now: datetime, later: timedelta | None = None) -> ColumnElement[datetime]:
-    """Return the instant by which leases are written and judged, or one that is *later*.
+def lease_time(
+    now: datetime | ColumnElement[datetime], later: ColumnElement[int] | None = None
+) -> ColumnElement[datetime]:
+    """Return the instant by which leases are written and judged, or one microseconds *later*.
 
     It is the time of the server where there is one: the clocks of its clients may differ. With a
     file it is *now*, the time of the machine that all share.
@@ -47,7 +48,7 @@ def lease_time(now: datetime, later: timedelta | None = None) -> ColumnElement[d
     moment = _LeaseTime(type_coerce(now, Instant()))
     if later is None:
         return moment
-    micros = type_coerce(moment, BigInteger) + later // MICROSECOND
+    micros = type_coerce(moment, BigInteger) + later
     return type_coerce(micros, Instant())
 
 

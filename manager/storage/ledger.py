@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, insert, select, update
 
-from core.records import Node, Suspect
 from core.run import Reason, RunState
+from manager.storage import rounds
 from manager.storage.catalogue import Catalogue
-from manager.storage.dialects import lease_time
 from manager.storage.locks import locks_of
 from manager.storage.membership import Membership
+from manager.storage.prepared import driver_of
 from manager.storage.reading import Reading
 from manager.storage.recorder import Recorder
 from manager.storage.rows import run_of, stored_task_of
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
     from core.crashing import Buried
     from core.definition import TaskDefinition
     from core.ports import LedgerTransaction
-    from core.records import Lease, StoredTask
+    from core.records import Lease, Node, StoredTask, Suspect
     from core.run import Run
     from manager.storage.database import Database
     from manager.storage.gate import Gate
@@ -107,7 +106,7 @@ class SqlLedger:
 
     def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
         """Renew the lease of a node; tell whether it still counted as alive."""
-        return self._recorder.write(lambda link: Membership(link).beat(node_id, now, lease))
+        return self._recorder.write(lambda link: rounds.beat(driver_of(link), node_id, now, lease))
 
     def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
         """Enter a node that was taken for dead as alive again, and as one that has these tasks."""
@@ -115,9 +114,8 @@ class SqlLedger:
 
     def held(self, node_id: str) -> dict[str, int]:
         """Return the runs that are running on a node, each with its token."""
-        query = select(runs.c.id, runs.c.token).where(IS_RUNNING, runs.c.node == node_id)
         with self._database.read() as connection:
-            return {row.id: row.token for row in connection.execute(query)}
+            return rounds.held(driver_of(connection), node_id)
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
@@ -142,17 +140,8 @@ class SqlLedger:
 
     def suspects(self, now: datetime) -> list[Suspect]:
         """Return the nodes that count as alive or hold runs."""
-        columns = [nodes.c[each.name] for each in fields(Node)]
         with self._database.read() as connection:
-            holds = nodes.c.id.in_(select(runs.c.node).where(IS_RUNNING))
-            living = or_(nodes.c.state == "alive", holds)
-            lapsed = nodes.c.lease_until < lease_time(now)
-            query = select(lapsed, nodes.c.lease_second, *columns).where(living)
-            names = [column.name for column in columns]
-            return [
-                Suspect(Node(**dict(zip(names, row, strict=True))), late, second)
-                for late, second, *row in connection.execute(query)
-            ]
+            return rounds.suspects(driver_of(connection), now)
 
     def bind(
         self,
@@ -189,29 +178,20 @@ class SqlLedger:
     def changed_since(self, revision: int) -> list[StoredTask]:
         """Return the tasks that were changed after *revision*, oldest change first."""
         with self._database.read() as connection:
+            if rounds.newest(driver_of(connection)) <= revision:
+                return []
             rows = Catalogue(connection).changed_since(revision)
         return [stored_task_of(row) for row in rows]
 
     def to_cancel(self, node_id: str) -> list[tuple[str, Reason]]:
         """Return the runs of a node that somebody asked to cancel, each with the reason."""
-        query = select(runs.c.id, runs.c.reason).where(
-            IS_RUNNING, runs.c.node == node_id, runs.c.cancel_requested.is_(True)
-        )
         with self._database.read() as connection:
-            rows = connection.execute(query).all()
-            return [(run_id, Reason(reason or Reason.REQUESTED)) for run_id, reason in rows]
+            return rounds.to_cancel(driver_of(connection), node_id)
 
     def waiting(self, now: datetime) -> list[tuple[str, int, datetime | None]]:
         """Return, by lane, how many runs may start at *now* and when the next later one may."""
-        ready = func.count().filter(runs.c.not_before <= now)
-        later = func.min(runs.c.not_before).filter(runs.c.not_before > now)
-        query = (
-            select(runs.c.lane, ready, later)
-            .where(IS_WAITING, runs.c.task_id.not_in(select(tasks.c.id).where(tasks.c.quarantined)))
-            .group_by(runs.c.lane)
-        )
         with self._database.read() as connection:
-            return [(lane, count, soon) for lane, count, soon in connection.execute(query)]
+            return rounds.waiting(driver_of(connection), now)
 
     def cancel(self, run_id: str, now: datetime) -> RunState | None:
         """Cancel a waiting run, ask a running one to end; return its state before, if known."""

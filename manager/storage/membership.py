@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import BigInteger, delete, insert, literal, select, update
 
 from core.crashing import Buried, Quarantined, after_crash
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
-from manager.storage.budgets import forget_starts
 from manager.storage.catalogue import BIND
 from manager.storage.dialects import lease_time
 from manager.storage.locks import locks_of
 from manager.storage.prepared import driver_of
+from manager.storage.rounds import beat
 from manager.storage.rows import run_of
 from manager.storage.tables import IS_RUNNING, bindings, nodes, runs, tasks
 from manager.storage.transaction import SqlTransaction
+from manager.storage.types import MICROSECOND
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -52,28 +53,19 @@ class Membership:
                     "state": "alive",
                     "started_at": now,
                     "heartbeat": lease_time(now),
-                    "lease_until": lease_time(now, lease.until - now),
+                    "lease_until": lease_time(
+                        now, literal((lease.until - now) // MICROSECOND, BigInteger)
+                    ),
                     "lease_second": lease.second,
                 }
             )
         )
 
-    def beat(self, node_id: str, now: datetime, lease: Lease) -> bool:
-        """Renew the lease of a node; tell whether it still counted as alive."""
-        renewed = {
-            "heartbeat": lease_time(now),
-            "lease_until": lease_time(now, lease.until - now),
-            "lease_second": lease.second,
-        }
-        change = update(nodes).where(nodes.c.id == node_id, nodes.c.state == "alive")
-        forget_starts(self._connection, now)
-        return self._connection.execute(change.values(renewed)).rowcount == 1
-
     def revive(self, node_id: str, task_ids: Sequence[str], now: datetime, lease: Lease) -> None:
         """Enter a node that was taken for dead as alive again, and as one that has these tasks."""
         mine = update(nodes).where(nodes.c.id == node_id)
         self._connection.execute(mine.values(state="alive"))
-        self.beat(node_id, now, lease)
+        beat(driver_of(self._connection), node_id, now, lease)
         if task_ids:
             own = [{"node": node_id, "task_id": each} for each in task_ids]
             BIND.run_each(driver_of(self._connection), own)

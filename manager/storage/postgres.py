@@ -145,6 +145,11 @@ class PostgresBackend:
             link.until = None if self._is_patient else self._clock.monotonic() + _CALL
             try:
                 yield connection
+            except psycopg.Error as error:  # of a statement in the driver's own words
+                broken = link.closed or link.broken
+                if broken:
+                    connection.invalidate()
+                raise wrapped(error, broken=broken) from error
             finally:
                 link.until = None
 

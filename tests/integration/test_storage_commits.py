@@ -281,7 +281,7 @@ def test_no_hot_query_scans_the_history() -> None:
         ledger.transact(lambda tx: tx.fire([skipping]))
         ledger.waiting(START)
         ledger.to_cancel("here")
-        ledger.changed_since(0)
+        ledger.changed_since(-1)
         ledger.suspects(START)
         ledger.reading.open_counts()
         ledger.reading.runs("a", limit=5)

@@ -198,6 +198,7 @@ class SimulatedNode:
         self.is_dead = True
         self.is_starting = self.is_stopping = False
         self.quiet_until = self.beaten = self.ill_at = NOW
+        self._vain = 0
         self._world = world
         self._starts = 0
         self._engine: Engine | None = None
@@ -347,9 +348,19 @@ class SimulatedNode:
             self.die()
             self._world.restart(self, self._world.span(1, 900))
         except LedgerError:
-            self.quiet_until = self.ill_at = self._world.clock.elapsed + SECOND
-            self._world.look_soon(2 * SECOND)  # it repeats what it could not do
+            self.ill_at = self._world.clock.elapsed + SECOND
+            if self.is_cut_off:  # nothing comes of it until the way is open again
+                self.quiet_until = self._world.clock.elapsed + SECOND * 2**self._vain
+                self._vain = min(6, self._vain + 1)
+            else:
+                self.quiet_until = self.ill_at
+                self._world.look_soon(2 * SECOND)  # it repeats what it could not do
         return acted
+
+    def rejoin(self) -> None:
+        """Have the database in reach again."""
+        self.is_cut_off, self._vain = False, 0
+        self.ill_at = self.quiet_until = self._world.clock.elapsed
 
     def rest(self) -> timedelta | None:
         """Return in how long there is something to do; ``None`` if never."""

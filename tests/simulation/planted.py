@@ -22,18 +22,19 @@ from manager.engine.cycle import Cycle
 from manager.engine.execution import Execution
 from manager.engine.tenure import Tenure
 from manager.engine.verdicts import Verdicts
-from manager.storage import membership, transaction
+from manager.storage import membership, rounds, transaction
 from manager.storage.catalogue import Catalogue
 from manager.storage.claiming import Claiming
 from manager.storage.ledger import SqlLedger
-from manager.storage.membership import Membership
 from manager.storage.prepared import driver_of
-from manager.storage.tables import nodes, runs, tasks
+from manager.storage.tables import runs, tasks
 from manager.storage.transaction import SqlTransaction
 from tests.simulation.patching import Patch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from manager.storage.prepared import Driver
 
 
 def no_unique_key(patch: Patch) -> None:
@@ -74,13 +75,17 @@ def _token(self: SqlTransaction, run_id: str) -> int | None:
 def dead_nodes_beat(patch: Patch) -> None:
     """A heartbeat does not look whether its node was taken for dead."""
 
-    def beat(self: Membership, node_id: str, now: Any, lease: Any) -> bool:  # noqa: ANN401 - as it is
-        mine = nodes.update().where(nodes.c.id == node_id)
-        self._connection.execute(mine.values(state="alive"))
-        before(self, node_id, now, lease)
+    def beat(driver: Driver, node_id: str, now: Any, lease: Any) -> bool:  # noqa: ANN401 - as it is
+        driver.execute("UPDATE nodes SET state = 'alive' WHERE id = ?", (node_id,))
+        before(driver, node_id, now, lease)
         return True
 
-    before: Any = patch.put(Membership, "beat", beat)
+    before: Any = patch.put(rounds, "beat", beat)
+
+
+def burial_by_an_old_look(patch: Patch) -> None:
+    """A node is entered as dead although it has renewed its lease since it was judged."""
+    patch.put(membership.Membership, "_renewed", lambda *_: set())
 
 
 def called_before_the_commit(patch: Patch) -> None:
@@ -318,7 +323,8 @@ def planted(bug: Bug) -> Iterator[None]:
 BUGS: Final = (
     Bug(no_unique_key, (2,)),
     Bug(token_dropped_on_end, (361,), 12),
-    Bug(dead_nodes_beat, (8,)),
+    Bug(dead_nodes_beat, (2,)),
+    Bug(burial_by_an_old_look, (20,), 5),
     Bug(called_before_the_commit, (1,)),
     Bug(leases_by_a_stepped_clock, (22,)),
     Bug(no_heartbeat, (8,)),
@@ -333,7 +339,7 @@ BUGS: Final = (
     Bug(outcome_after_the_timeout, (1,)),
     Bug(overlap_unchecked_in_the_claim, (13,)),
     Bug(shutdown_without_release, (10,)),
-    Bug(nothing_is_less_than_null, (15,)),
+    Bug(nothing_is_less_than_null, (2,)),
     Bug(pauses_not_persisted, (29,)),
     Bug(delivery_ignored_by_shutdown, (26,)),
     Bug(retries_without_limit, (29,)),

@@ -278,7 +278,8 @@ class World:
         self.faults.active = False
         self._agenda.clear()
         for node in self.nodes:
-            node.is_cut_off, node.suspended = False, 0
+            node.rejoin()
+            node.suspended = 0
         self.play(MINUTE)
         for node in self.nodes:
             if node.is_dead:
@@ -457,8 +458,9 @@ class World:
             node.turn(forced=True)
 
     def _join(self, node: SimulatedNode) -> None:
-        node.is_cut_off, node.ill_at = False, self.clock.elapsed
+        node.rejoin()
         node.turn(forced=True)
+        self.look_soon(SECOND)
 
     def _down(self, node: SimulatedNode, span: timedelta, how: Callable[[], None]) -> None:
         """Let a process end one way or the other, and another start after a while."""
