@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 UNTIMED: Final = {"TASKRACK_BACKGROUND_JOBS_ENABLED": "false"}
+_OPEN: Final = (
+    "SELECT r.id, r.task_id, r.state, r.reason, r.node, r.token, r.crashes, r.not_before,"
+    " t.quarantined, t.enabled, t.paused FROM runs r LEFT JOIN tasks t ON t.id = r.task_id"
+    " WHERE r.state IN ('pending', 'running', 'retrying')"
+)
 TAKEN_AWAY: Final = "was taken away, its outcome"
 
 
@@ -51,11 +56,18 @@ def settled(
 
 
 def drain(nodes: Nodes, store: Store, order: Order) -> None:
-    """Let a container as in *order* finish what is left, with no new occurrence, and end it."""
+    """Let a container as in *order* finish what is left, with no new occurrence, and end it.
+
+    Raises:
+        AssertionError: it does not; some of what is left is named.
+    """
     untimed = replace(order, environ={**order.environ, **UNTIMED})
     last = nodes.start(untimed).ready()
-    still = "SELECT count(*) FROM runs WHERE state IN ('pending', 'running', 'retrying')"
-    eventually(lambda: store.fetch(still)[0][0] == 0, PATIENCE)
+    try:
+        eventually(lambda: not store.fetch(f"{_OPEN} LIMIT 1"), PATIENCE)
+    except AssertionError:
+        left = store.fetch(_OPEN)
+        raise AssertionError(f"{len(left)} runs are still open, of them {left[:5]}") from None
     last.end()
 
 
