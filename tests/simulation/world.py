@@ -44,6 +44,8 @@ MINUTE: Final = timedelta(minutes=1)
 HOUR: Final = timedelta(hours=1)
 _ROUNDS: Final = 2_000
 _DEPTH: Final = 3
+_REST: Final = 1_000
+"""So many times ten minutes for what was begun: threads may go on for hours, one after another."""
 _WATCHES: Final = """
 CREATE TEMP TABLE seen (what TEXT, who TEXT);
 CREATE TEMP TRIGGER final BEFORE UPDATE ON main.runs
@@ -295,7 +297,7 @@ class World:
         for task in self.plan.tasks:
             control.pause(task.id, paused=True)
         self.look_soon(SECOND)
-        for _ in range(200):
+        for _ in range(_REST):
             self.play(10 * MINUTE)
             self.look_soon(SECOND)
             if self._driver().execute(
