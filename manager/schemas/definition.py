@@ -25,12 +25,13 @@ if TYPE_CHECKING:
 
 _ID: Final = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 _GENERATES: Final = inspect.CO_GENERATOR | inspect.CO_ASYNC_GENERATOR
+_encode: Final = json.JSONEncoder(allow_nan=False).encode
 PRIORITIES: Final = {"low": -10, "normal": 0, "high": 10}
 
 
 def _json(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     try:
-        json.dumps(value, allow_nan=False)
+        _encode(value)
     except RecursionError:
         raise ValueError("expected JSON values, got some that nest too deeply") from None
     except (TypeError, ValueError, RuntimeError) as error:
@@ -230,7 +231,12 @@ def tamed(value: Any, depth: int = 3) -> Any:  # noqa: ANN401 - whatever a plugi
         return str.__str__(value)
     if depth and isinstance(value, dict):
         items = dict.items(value)
-        return {tamed(name, 0): tamed(each, depth - 1) for name, each in items}
+        return {
+            name if type(name) is str else tamed(name, 0): (
+                each if type(each) in _PLAIN else tamed(each, depth - 1)
+            )
+            for name, each in items
+        }
     if depth and isinstance(value, list):
         return [tamed(each, depth - 1) for each in list.__iter__(value)]
     return value

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import bindparam, func, insert, select, update
+from sqlalchemy import Text, bindparam, func, insert, select, update
 
 from core.run import Reason, RunState
 from manager.storage.breakers import close
+from manager.storage.dialects import listed
 from manager.storage.locks import locks_of
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.rows import stored_task_of, task_row
 from manager.storage.sameness import SCHEDULE, rules, says_the_same, says_when, was_spent
 from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
+from manager.storage.types import to_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,6 +38,11 @@ _TELLING: Final = (
     "created_at", "node",
 )  # fmt: skip
 """The columns that tell whether a definition says anything new, and what becomes of it."""
+_TOLD: Final = Prepared(
+    select(*(tasks.c[name] for name in _TELLING)).where(
+        tasks.c.id.bool_op("IN")(listed(bindparam("names", type_=Text)))
+    )
+)
 _REWRITE: Final = (
     update(tasks)
     .where(tasks.c.id == bindparam("task"))
@@ -115,11 +122,9 @@ class Catalogue:
 
         A row that *node* made at this instant is as new as before: the answer was lost.
         """
-        query = select(*(tasks.c[name] for name in _TELLING))
-        if len(definitions) <= 1:
-            query = query.where(tasks.c.id.in_([each.id for each in definitions]))
-        rows = self._connection.execute(query).mappings()
-        known = {row["id"]: dict(row) for row in rows}
+        names = to_text([each.id for each in definitions])
+        rows = _TOLD.found(driver_of(self._connection), {"names": names})
+        known = {row["id"]: row for row in rows}
         found: dict[str, StoredTask] = {}
         for each in definitions:
             row = known.get(each.id)

@@ -162,8 +162,7 @@ class SqlLedger:
     def known(self) -> dict[str, datetime | None]:
         """Return the next run of every task that was ever bound."""
         with self._database.read() as connection:
-            rows = connection.execute(select(tasks.c.id, tasks.c.next_run))
-            return {task_id: next_run for task_id, next_run in rows}  # noqa: C416 - rows are no tuples
+            return rounds.known(driver_of(connection))
 
     def offer(self, task_ids: Sequence[str], node: str) -> None:
         """Enter *node* as one that can run tasks, before it has bound them."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from manager.storage.types import Instant, Json, to_micros, to_text
+from sqlalchemy import Boolean
+
+from manager.storage.types import Instant, Json, from_micros, to_micros, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -109,10 +112,35 @@ class Prepared:
             cursors = [driver.execute(compiled.text, each) for each in bound]
         return [_answer(cursor) for cursor in cursors]
 
+    def found(self, driver: Driver, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+        """Execute a select; yield its rows by the names of their columns, as Python has them.
+
+        Raises:
+            Exception: the driver's own; the database could not be read.
+        """
+        columns = self._statement.selected_columns  # type: ignore[attr-defined]
+        names = [column.key for column in columns]
+        readers = [
+            (name, read) for name in names if (read := _READERS.get(type(columns[name].type)))
+        ]
+        for row in self.run(driver, values):
+            told = dict(zip(names, row, strict=True))
+            for name, read in readers:
+                if told[name] is not None:
+                    told[name] = read(told[name])
+            yield told
+
     def _compile(self, driver: Driver) -> _Compiled:
         made = _Compiled(self._statement, self._columns, self._ending, dialect_of(type(driver)))
         self._compiled[type(driver)] = made
         return made
+
+
+_READERS: Final[Mapping[type, Callable[[Any], Any]]] = {
+    Instant: from_micros,
+    Json: json.loads,
+    Boolean: bool,
+}
 
 
 def _answer(cursor: Any) -> Answer:  # noqa: ANN401 - the driver's own

@@ -32,10 +32,10 @@ _BEAT: Final = Prepared(
     )
 )
 _FORGET: Final = Prepared(delete(starts).where(starts.c.slot < bindparam("oldest")))
-_NAMES: Final = tuple(each.name for each in fields(Node))
-_NODE: Final = tuple(nodes.c[name] for name in _NAMES)
+_NODE: Final = tuple(nodes.c[each.name] for each in fields(Node))
+_LATE: Final = (nodes.c.lease_until < lease_time(_NOW)).label("late")
 _SUSPECTS: Final = Prepared(
-    select(nodes.c.lease_until < lease_time(_NOW), nodes.c.lease_second, *_NODE).where(
+    select(_LATE, nodes.c.lease_second, *_NODE).where(
         or_(
             nodes.c.state == literal_column("'alive'"),
             nodes.c.id.in_(select(runs.c.node).where(IS_RUNNING)),
@@ -45,6 +45,7 @@ _SUSPECTS: Final = Prepared(
 _HELD: Final = Prepared(
     select(runs.c.id, runs.c.token).where(IS_RUNNING, runs.c.node == bindparam("owner"))
 )
+_KNOWN: Final = Prepared(select(tasks.c.id, tasks.c.next_run))
 _REVISION: Final = Prepared(select(func.max(tasks.c.revision)))
 _WAITING: Final = Prepared(
     select(
@@ -73,10 +74,9 @@ def beat(driver: Driver, node_id: str, now: datetime, lease: Lease) -> bool:
 def suspects(driver: Driver, now: datetime) -> list[Suspect]:
     """Return the nodes that count as alive or hold runs."""
     found = []
-    for late, second, *row in _SUSPECTS.run(driver, {"now": now}):
-        columns = dict(zip(_NAMES, row, strict=True))
-        columns["timed"] = bool(columns["timed"])
-        found.append(Suspect(Node(**columns), bool(late), second))
+    for row in _SUSPECTS.found(driver, {"now": now}):
+        late, second = row.pop("late"), row.pop("lease_second")
+        found.append(Suspect(Node(**row), late, second))
     return found
 
 
@@ -89,6 +89,14 @@ def newest(driver: Driver) -> int:
     """Return the revision of the task that was changed last."""
     row = _REVISION.run(driver, {}).fetchone()
     return row[0] or 0
+
+
+def known(driver: Driver) -> dict[str, datetime | None]:
+    """Return the next run of every task that was ever bound."""
+    return {
+        task_id: None if upcoming is None else from_micros(upcoming)
+        for task_id, upcoming in _KNOWN.run(driver, {})
+    }
 
 
 def waiting(driver: Driver, now: datetime) -> list[tuple[str, int, datetime | None]]:

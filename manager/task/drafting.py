@@ -11,7 +11,7 @@ from configurations.masking import shown
 from core.breaking import BreakerPolicy
 from core.definition import APPLICATION, DEFAULT_RETRIES, DEFAULT_TIMEOUT, TaskDefinition
 from core.errors import DefinitionError, NotCallableError, Problem
-from core.isolation import Isolation, ResourceLimits
+from core.isolation import UNLIMITED, Isolation, ResourceLimits
 from core.policy import Backoff, CatchUp, Delivery, Dst, Overlap, OverlapPolicy, RetryPolicy
 from manager.schemas.definition import OPTIONS, PRIORITIES, parse_definition, tamed
 from manager.task.isolating import IsolationRule
@@ -99,8 +99,8 @@ class Drafter:
             every = [*problems, *(problem for problem in more if problem.where not in seen)]
             kind = DefinitionError if callable(written.get("func")) else NotCallableError
             raise kind(source, every)
-        definition = self._definition(model, timing, plugin, source, called=called)
-        return replace(definition, isolation=isolation), model.replace_existing
+        definition = self._definition(model, timing, isolation, plugin, source, called=called)
+        return definition, model.replace_existing
 
     def draft_call(
         self, func: Callable[..., Any], trigger: str, task_id: str, given: Mapping[str, Any]
@@ -132,6 +132,7 @@ class Drafter:
         self,
         model: DefinitionModel,
         timing: Timing,
+        isolation: Isolation | None,
         plugin: str,
         source: str,
         *,
@@ -171,7 +172,8 @@ class Drafter:
             jitter=timedelta(seconds=model.jitter),
             exclude=timing.exclude,
             run_on_start=model.run_on_start,
-            limits=ResourceLimits(**model.limits.model_dump()),
+            isolation=isolation,
+            limits=ResourceLimits(**model.limits.model_dump()) if "limits" in given else UNLIMITED,
             plugin=plugin,
             source=source,
             called=called,
