@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -12,7 +13,6 @@ from tests.reliability.checker import Checker, Expected, Findings
 from tests.reliability.nodes import PATIENCE, Nodes
 from tests.reliability.rows import Store, rows_of
 from tests.reliability.warm import LOG, Order
-from tests.tools import eventually
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,15 +59,18 @@ def drain(nodes: Nodes, store: Store, order: Order) -> None:
     """Let a container as in *order* finish what is left, with no new occurrence, and end it.
 
     Raises:
-        AssertionError: it does not; some of what is left is named.
+        AssertionError: it stands still; some of what is left is named.
     """
     untimed = replace(order, environ={**order.environ, **UNTIMED})
     last = nodes.start(untimed).ready()
-    try:
-        eventually(lambda: not store.fetch(f"{_OPEN} LIMIT 1"), PATIENCE)
-    except AssertionError:
-        left = store.fetch(_OPEN)
-        raise AssertionError(f"{len(left)} runs are still open, of them {left[:5]}") from None
+    clock, never = SystemClock(), threading.Event()
+    fewest, end = sys.maxsize, 0.0
+    while left := store.fetch(_OPEN):
+        if len(left) < fewest:
+            fewest, end = len(left), clock.monotonic() + PATIENCE
+        if clock.monotonic() > end:
+            raise AssertionError(f"{len(left)} runs stay open, of them {left[:5]}")
+        never.wait(0.2)
     last.end()
 
 
