@@ -34,6 +34,10 @@ def in_effect(definition: TaskDefinition, overrides: Mapping[str, Any]) -> TaskD
     return replace(definition, **values) if values else definition
 
 
+def _has_passed(task: LiveTask) -> bool:
+    return task.definition.trigger == "date" and task.next_run is None
+
+
 class Upcoming:
     """First occurrences after instants: tasks that are bound together share many."""
 
@@ -125,9 +129,10 @@ class Planner:
             task.next_run = task.trigger.next_after(cursor) if task.is_timed else None
             if last is not None and task.definition.enabled:
                 run = self._dropped(task, last, count, RunState.SKIPPED, resumed, now)
-        elif stored.fresh and task.definition.trigger == "date" and task.next_run is None:
+        elif _has_passed(task) and stored.cursor <= stored.anchor:  # it is not decided yet
             moment, _ = task.trigger.last_until(stored.anchor, _BEGINNING)
             if moment is not None:
+                cursor = max(now, cursor + timedelta.resolution)
                 run = self._dropped(task, moment, 1, RunState.MISSED, Reason.PAST, now)
         if run is None and cursor == task.cursor and task.next_run == stored.next_run:
             return None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.errors import LedgerUnavailableError
+from loggers import get_logger
 from manager.engine.recovery import recover
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from manager.engine.settings import EngineSettings
     from manager.engine.spooling import Spooling
     from manager.engine.tenure import Tenure
+
+_log = get_logger("taskrack")
 
 
 class Upkeep:
@@ -52,10 +56,14 @@ class Upkeep:
         """
         self._tenure.begin(now)
         self._spooling.begin()
-        self._recover(now, leased=True)
+        self._next_beat = second + self._settings.heartbeat.total_seconds()
+        try:
+            self._recover(now, leased=True)
+        except LedgerUnavailableError as error:  # somebody holds their runs; no reason not to start
+            _log.warning("what dead nodes left is decided later: %s", error)
+            self._next_beat = second
         changed = self._ledger.changed_since(0)
         self._revision = max((stored.revision for stored in changed), default=0)
-        self._next_beat = second + self._settings.heartbeat.total_seconds()
 
     def hasten(self) -> None:
         """Sweep at the next opportunity."""

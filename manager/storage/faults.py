@@ -28,13 +28,15 @@ class Kind(Enum):
     """What a fault of the database means for whoever asked.
 
     ``PASSING``: nothing was written, and asking again at once may do. ``AWAY``: nothing was
-    written, the database does not serve for now. ``UNKNOWN``: it was written or not. ``BROKEN``:
-    nothing was written, and somebody has to mend it. ``OURS``: the statement or its values are
-    at fault, the database is well.
+    written, the database does not serve for now. ``HELD``: nothing was written, another session
+    keeps what is asked for, and the database is well. ``UNKNOWN``: it was written or not.
+    ``BROKEN``: nothing was written, and somebody has to mend it. ``OURS``: the statement or its
+    values are at fault, the database is well.
     """
 
     PASSING = "passing"
     AWAY = "away"
+    HELD = "held"
     UNKNOWN = "unknown"
     BROKEN = "broken"
     OURS = "ours"
@@ -65,7 +67,7 @@ _SQLSTATES: Final[Mapping[str, Kind]] = {
     "40": Kind.PASSING,  # rolled back: deadlock, serialisation failure
     "40003": Kind.UNKNOWN,  # statement completion unknown
     "53": Kind.AWAY,  # no disk, no memory, too many connections
-    "55P03": Kind.AWAY,  # lock not available within its time
+    "55P03": Kind.HELD,  # lock not available within its time
     "57": Kind.AWAY,  # shutdown, cancelled by a time limit
     "58": Kind.AWAY,  # faults of the system under the server
     "XX": Kind.BROKEN,  # internal error, damaged data or index

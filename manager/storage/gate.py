@@ -197,8 +197,8 @@ class Gate:
 
     @staticmethod
     def _note(breaker: Breaker, kind: Kind, fault: LedgerError) -> None:
-        """Stop asking, unless the fault is ours, or whoever asked has to read back first."""
-        if kind is Kind.OURS:
+        """Stop asking, unless the database is well, or whoever asked has to read back first."""
+        if kind in {Kind.OURS, Kind.HELD}:
             breaker.undecided()
         elif kind is Kind.UNKNOWN:
             said = fault.reason.removesuffix(NOT_KNOWN)

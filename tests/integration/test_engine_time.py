@@ -135,6 +135,16 @@ def test_a_date_that_had_passed_becomes_one_missed_run(lab: Lab) -> None:
     assert lab.task("once").status == "finished"
 
 
+def test_a_passed_date_is_told_though_the_first_process_died_before_it_did(lab: Lab) -> None:
+    """It had bound the task and written nothing of its date; the next start does, and once."""
+    past = task("once", trigger="date", trigger_args={"run_date": "2025-01-01T00:00:00Z"})
+    lab.ledger.bind([(past, None)], "elsewhere", START - HOUR)
+    lab.start(past)
+    assert [(run.state, run.reason) for run in lab.runs("once")] == [(RunState.MISSED, Reason.PAST)]
+    lab.restart()
+    assert len(lab.runs("once")) == 1
+
+
 def test_a_date_that_passed_during_down_time_is_caught_up(lab: Lab) -> None:
     """The policy of down time decides, and by default the run is made up."""
     when = (START + HOUR).isoformat()

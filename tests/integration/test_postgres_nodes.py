@@ -13,8 +13,10 @@ import psycopg
 import pytest
 
 from core.clock import SystemClock
+from core.errors import LedgerUnavailableError
 from core.records import Ending
 from core.run import RunState
+from manager.engine.engine import EngineState
 from manager.storage import Database, SqlLedger
 from manager.storage.catalogue import Catalogue
 from manager.storage.locks import locks_of
@@ -389,6 +391,27 @@ def test_a_node_that_stands_still_holds_up_its_own_tasks_only(
     assert lab.states("a") == [RunState.COMPLETED, RunState.RUNNING]
     lab.play()
     assert [run.attempt for run in lab.runs("a")] == [1, 1]
+    lab.close()
+
+
+def test_a_start_waits_for_no_lock_on_what_the_dead_left(
+    ledgers: list[SqlLedger], postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Who locks their runs' tasks holds up the burial, not the container; no breaker opens."""
+    ledgers[0].bind([(task("a"), None)], "dead", START)
+    ledgers[0].join(node("dead"), START, lease(START - HOUR))
+    ledgers[0].transact(lambda tx: tx.insert(run_of("a")))
+    (left,) = ledgers[0].transact(lambda tx: tx.claim(wish(1, node="dead")))
+    lab = Lab(postgres_url)
+    with psycopg.connect(postgres_url) as other:
+        other.execute("SELECT 1 FROM tasks WHERE id = 'a' FOR UPDATE")
+        with pytest.raises(LedgerUnavailableError):
+            lab.start(task("b"))  # started; its first turn has tried again
+        assert lab.engine.state is EngineState.RUNNING
+        assert "what dead nodes left is decided later" in caplog.text
+        assert lab.ledger.gate.trouble is None
+    lab.sleep(5 * SECOND)
+    assert lab.ledger.run(left.id).state is RunState.PENDING  # type: ignore[union-attr]
     lab.close()
 
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy.exc import IntegrityError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InvalidRequestError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from core.errors import (
@@ -70,6 +70,7 @@ BUSY, FULL = of_sqlite(sqlite3.SQLITE_BUSY), of_sqlite(sqlite3.SQLITE_FULL)
         (InvalidRequestError("ours"), Kind.OURS, Kind.OURS),
         (lost_connection(), Kind.AWAY, Kind.UNKNOWN),
         (StateError("40P01"), Kind.PASSING, Kind.PASSING),
+        (StateError("55P03"), Kind.HELD, Kind.HELD),
         (StateError("40003"), Kind.UNKNOWN, Kind.UNKNOWN),
         (StateError("57P01"), Kind.AWAY, Kind.UNKNOWN),
         (StateError("08006"), Kind.AWAY, Kind.UNKNOWN),
@@ -181,6 +182,7 @@ def test_what_is_damaged_stays_told_as_damaged(asked: Asked) -> None:
     ("error", "kind"),
     [
         (of_sqlite(sqlite3.SQLITE_CONSTRAINT), LedgerError),
+        (DBAPIError("UPDATE", {}, StateError("55P03")), LedgerUnavailableError),
         (KeyError("a caller's own"), KeyError),
         (LedgerError("db", "a caller's own"), LedgerError),
     ],
@@ -189,7 +191,7 @@ def test_what_is_damaged_stays_told_as_damaged(asked: Asked) -> None:
 def test_what_tells_nothing_about_the_database_closes_nothing(
     asked: Asked, error: BaseException, kind: type[Exception]
 ) -> None:
-    """A faulty statement, or an error of the caller's own, is no outage."""
+    """A faulty statement, another's lock, or an error of the caller's own, is no outage."""
     asked.error = error
     for _ in range(3):
         with pytest.raises(kind):
