@@ -103,7 +103,7 @@ class Cycle:
 
     def inherit(self, buried: Buried) -> None:
         """Take note of what dead nodes left, and say what it cost their tasks."""
-        self._reporter.tell(buried.quarantined)
+        self._reporter.inherited(buried)
         for run in buried.runs:
             self.expect(run.lane)
 

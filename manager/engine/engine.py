@@ -108,7 +108,7 @@ class Engine:
     def _complete(self, spool: SpoolPlace | None) -> None:
         """Make what stands on the other parts."""
         ledger, clock, settings = self._ledger, self._clock, self._settings
-        self._spooling = Spooling(ledger, self.node, spool)
+        self._spooling = Spooling(ledger, self.node, spool, self._reporter)
         work, refresh = (self._cycle, self._execution), self._binding.refresh
         self._upkeep = Upkeep(ledger, settings, *work, self._tenure, refresh, self._spooling)
         self._steps = ClockSteps(ledger, self._book, self._cycle, self._upkeep, self.node)

@@ -9,7 +9,6 @@ from core.crashing import Buried
 from core.policy import Delivery
 from core.records import Ending
 from core.run import Attempt, Reason, RunState
-from loggers import get_logger
 from manager.engine.node import is_known_dead
 from manager.engine.verdicts import STOPPED_BY_US
 
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from core.records import Node, Suspect
     from core.run import Run
     from manager.engine.liverun import LiveRun
-
-_log = get_logger("taskrack")
 
 
 def recover(  # noqa: PLR0913 - the two clocks, and what each may be used for
@@ -58,12 +55,7 @@ def recover(  # noqa: PLR0913 - the two clocks, and what each may be used for
     if not dead:
         return Buried()
     last_words([*dead])
-    buried = ledger.bury([*dead], now, rerun=rerun, leases=dead)
-    for run in buried.runs:
-        _log.warning(
-            "%s: run %s was cut off, now %s: %s", run.task_id, run.id, run.state, run.error
-        )
-    return buried
+    return ledger.bury([*dead], now, rerun=rerun, leases=dead)
 
 
 def _has_lapsed(suspect: Suspect, here: Node, second: float, *, leased: bool) -> bool:
@@ -74,13 +66,8 @@ def _has_lapsed(suspect: Suspect, here: Node, second: float, *, leased: bool) ->
 
 def unstarted(run: Run) -> Run:
     """Return a run whose start was committed and whose function was never called, given back."""
-    return replace(
-        run,
-        state=RunState.PENDING,
-        reason=Reason.UNCALLED,
-        interruptions=run.interruptions + 1,
-        error="its node was silent for longer than its lease before it called the function",
-    )
+    text = "its node was silent for longer than its lease before it called the function"
+    return _interrupted(run, RunState.PENDING, Reason.UNCALLED, text)
 
 
 def removed(run: Run) -> Ending:
@@ -96,21 +83,17 @@ def given_back(live: LiveRun) -> Run:
     if live.stopped in STOPPED_BY_US:
         return replace(run, state=RunState.CANCELLED, reason=live.stopped)
     once = live.definition.delivery is Delivery.AT_MOST_ONCE
-    return replace(
-        run,
-        state=RunState.LOST if once else RunState.PENDING,
-        reason=Reason.INTERRUPTED,
-        interruptions=run.interruptions + 1,
-        error="the container was shut down while it ran",
-    )
+    state = RunState.LOST if once else RunState.PENDING
+    text = "the container was shut down while it ran"
+    return _interrupted(run, state, Reason.INTERRUPTED, text)
 
 
 def never_begun(run: Run) -> Run:
     """Return a run that was claimed and not called, as a shutdown gives it back: nobody ran it."""
-    return replace(
-        run,
-        state=RunState.PENDING,
-        reason=Reason.INTERRUPTED,
-        interruptions=run.interruptions + 1,
-        error="the container was shut down before it was called",
-    )
+    text = "the container was shut down before it was called"
+    return _interrupted(run, RunState.PENDING, Reason.INTERRUPTED, text)
+
+
+def _interrupted(run: Run, state: RunState, reason: Reason, text: str) -> Run:
+    count = run.interruptions + 1
+    return replace(run, state=state, reason=reason, interruptions=count, error=text)

@@ -11,10 +11,11 @@ from core.run import RunState
 from loggers import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from datetime import datetime
 
     from core.budget import PutOff
+    from core.crashing import Buried
     from core.ports import Lifecycle
     from core.records import Ending, News
     from core.run import Run
@@ -55,6 +56,20 @@ class Reporter:
             else:
                 self._again(run)
                 self._lifecycle.retrying(run)
+
+    def inherited(self, buried: Buried) -> None:
+        """Tell what became of the runs that dead nodes left, and what it cost their tasks."""
+        for run in buried.runs:
+            text = "%s: run %s was cut off, now %s: %s"
+            _log.warning(text, run.task_id, run.id, run.state, run.error)
+        self.finished(buried.runs)
+        self.tell(buried.quarantined)
+
+    def finished(self, runs: Iterable[Run | None]) -> None:
+        """Tell plugins of those of *runs* that are final, whoever called their functions."""
+        for run in runs:
+            if run is not None and run.state.is_final:
+                self._lifecycle.finished(run)
 
     def tell(self, news: Sequence[News]) -> None:
         """Tell what the ledger decided about tasks and plugins."""

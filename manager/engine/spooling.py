@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from core.ports import Ledger, LedgerTransaction
     from core.run import Run
+    from manager.engine.reporter import Reporter
     from manager.storage.spool import SpoolPlace
 
 _log = get_logger("taskrack")
@@ -55,10 +56,14 @@ class Spooling:
         ledger: What takes the outcomes in the end.
         node: This one.
         place: Where spools are.
+        reporter: Tells plugins what became of the runs of dead nodes.
     """
 
-    def __init__(self, ledger: Ledger, node: Node, place: SpoolPlace | None) -> None:
+    def __init__(
+        self, ledger: Ledger, node: Node, place: SpoolPlace | None, reporter: Reporter
+    ) -> None:
         self._ledger = ledger
+        self._reporter = reporter
         self._node = node
         self._place = place
         self._spool = None if place is None else Spool(place.path(node.id), node_record(node))
@@ -192,7 +197,7 @@ class Spooling:
         if not outcomes:
             return 0
         try:
-            held = settled(self._ledger, lambda tx: _written(tx, outcomes))
+            held, given = settled(self._ledger, lambda tx: _written(tx, outcomes))
         except _AWAY:
             raise
         except TaskrackError as error:
@@ -203,15 +208,17 @@ class Spooling:
         late = held.count(None)
         text = "%d outcomes were brought in from %s; %d of them came too late and changed nothing"
         _log.warning(text, len(outcomes), path.name, late)
+        self._reporter.finished([*held, *given])
         return 0
 
 
-def _written(tx: LedgerTransaction, outcomes: Sequence[Ending | Release]) -> list[Run | None]:
+def _written(
+    tx: LedgerTransaction, outcomes: Sequence[Ending | Release]
+) -> tuple[list[Run | None], list[Run | None]]:
+    """Return how the runs that ended stand, and those that were given back."""
     held = tx.end([each for each in outcomes if isinstance(each, Ending)])
-    for each in outcomes:
-        if isinstance(each, Release):
-            tx.release([each.run], each.at)
-    return held
+    given = [each for each in outcomes if isinstance(each, Release)]
+    return held, [run for each in given for run in tx.release([each.run], each.at)]
 
 
 def _read(path: Path) -> _Left:

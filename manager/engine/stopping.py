@@ -129,18 +129,19 @@ class Stopping:
     def _is_written(self, unsaved: list[Ending], left: list[Run], now: datetime) -> bool:
         """Write outcomes and releases, and enter the node as stopped; tell whether it was taken."""
 
-        def work(tx: LedgerTransaction) -> list[Run | None]:
-            tx.release(left, now)
+        def work(tx: LedgerTransaction) -> tuple[list[Run | None], list[Run | None]]:
+            given = tx.release(left, now)
             if self._cycle.doubts.open:
                 tx.release([never_begun(run) for run in self._cycle.doubts.unknown(tx)], now)
-            return tx.end(unsaved)
+            return given, tx.end(unsaved)
 
         try:
-            held = settled(self._ledger, work)
+            given, held = settled(self._ledger, work)
         except LedgerError as error:
             _log.error("the ledger did not take the shutdown: %s", error)
             return False
         self._reporter.ended(unsaved, held)
+        self._reporter.finished(given)
         try:
             self._ledger.leave(self._node_id, now)
         except LedgerError as error:

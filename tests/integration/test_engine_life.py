@@ -117,6 +117,9 @@ def test_nothing_is_retried_while_automatic_restarts_are_off() -> None:
     lab.clock.advance(MINUTE)
     lab.start()
     assert lab.states("flaky") == [RunState.FAILED, RunState.LOST]
+    assert [state for heard, _, state in lab.ears.heard if heard == "finished"] == [
+        *(RunState.FAILED, RunState.LOST),
+    ]
     lab.close()
 
 
@@ -385,6 +388,7 @@ def test_a_shutdown_gives_back_what_still_runs(
     assert (left.state, left.reason) == (state, Reason.INTERRUPTED)
     assert [(each.number, each.outcome) for each in left.attempts] == [(1, "interrupted")]
     assert run(lab, run_id).failures == 0
+    assert (("finished", "report", state) in lab.ears.heard) is (state is RunState.LOST)
     assert lab.clock.now() >= START + 30 * SECOND
     lab.crash()
     lab.start()
