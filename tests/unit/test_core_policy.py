@@ -56,14 +56,29 @@ def test_attempts_are_counted_from_one(attempt: int) -> None:
         RetryPolicy().delay_before(attempt)
 
 
-@given(st.integers(1, 40), st.integers(0, 2**32))
-def test_full_jitter_draws_between_zero_and_the_bound(attempt: int, seed: int) -> None:
-    """Never negative, never above; without jitter it is the bound itself."""
-    policy, draw = RetryPolicy(), random.Random(seed)  # noqa: S311 - jitter, no secret
-    pause = policy.pause_before(attempt, draw)
-    assert timedelta(0) <= pause <= policy.delay_before(attempt)
-    plain = RetryPolicy(jitter=False)
-    assert plain.pause_before(attempt, draw) == policy.delay_before(attempt)
+SPANS: Final = st.timedeltas(timedelta(0), timedelta(days=1))
+POLICIES: Final = st.builds(
+    RetryPolicy,
+    backoff=st.sampled_from(Backoff),
+    delay=SPANS,
+    max_delay=SPANS,
+    jitter=st.booleans(),
+    delays=st.lists(SPANS, min_size=1, max_size=9).map(tuple),
+)
+
+
+@given(POLICIES, st.integers(1, 1_000), st.integers(0, 2**32))
+def test_a_pause_is_drawn_between_zero_and_a_bound_that_never_falls(
+    policy: RetryPolicy, attempt: int, seed: int
+) -> None:
+    """Of every kind; a list alone may say otherwise, and without jitter the bound is the pause."""
+    bound = policy.delay_before(attempt)
+    assert timedelta(0) <= bound <= policy.max_delay
+    if policy.backoff is not Backoff.LISTED:
+        assert bound <= policy.delay_before(attempt + 1)
+    pause = policy.pause_before(attempt, random.Random(seed))  # noqa: S311 - jitter, no secret
+    assert timedelta(0) <= pause <= bound
+    assert policy.jitter or pause == bound
 
 
 @pytest.mark.parametrize(
