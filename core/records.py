@@ -192,6 +192,8 @@ class Claim:
         limit_of: Most runs at once of a task, or ``None``; asked inside the transaction.
         contended: Called where another node decides about tasks that have waiting runs; to ask
             again soon may do.
+        crowded: Called where a waiting run may not start before another ends; to ask again then
+            may do.
         budget: Of the retries of each plugin; ``None`` is no limit.
     """
 
@@ -202,6 +204,7 @@ class Claim:
     foreign: Collection[str]
     limit_of: Callable[[str], int | None]
     contended: Callable[[], None]
+    crowded: Callable[[], None]
     budget: RetryBudget | None = None
 
 

@@ -101,9 +101,8 @@ def firing(task_id: str, since: datetime, cursor: datetime, *runs: Run, **more: 
 def wish(limit: int = 10, **more: Any) -> Claim:  # noqa: ANN401 - columns
     """Return a wish for work of the thread lane, without overlap limits."""
     known: dict[str, Any] = {"lane": "thread", "node": "here", "now": START, "foreign": ()}
-    return Claim(
-        limit=limit, **known | {"limit_of": lambda _task_id: None, "contended": nothing} | more
-    )
+    known |= {"limit_of": lambda _task_id: None, "contended": nothing, "crowded": nothing}
+    return Claim(limit=limit, **known | more)
 
 
 def served(call: Callable[[], T]) -> T | None:

@@ -63,7 +63,6 @@ class Cycle:
         self._unstarted: list[Run] = []
         self._backlog: set[str] = set(executors)
         self._blocked: set[str] = set()
-        self._asked = 0
         self._foreign: set[str] = set()
         self._beaten: set[str] = set()
         self._alarms = Alarms()
@@ -204,13 +203,11 @@ class Cycle:
         turn.beaten = fired.beaten if fired is not None else frozenset()
         turn.claimed, turn.drained, turn.blocked, turn.contended = [], set(), set(), set()
         for lane in sorted(turn.lanes):
-            wanted, self._asked = turn.slots[lane] - turn.begun_in(lane), 0
+            wanted = turn.slots[lane] - turn.begun_in(lane)
             claimed = tx.claim(self._wish(lane, wanted, turn)) if wanted > 0 else []
             turn.claimed += claimed
             if len(claimed) < wanted:
                 turn.drained.add(lane)
-                if self._asked > len(claimed):
-                    turn.blocked.add(lane)
 
     def _wish(self, lane: str, limit: int, turn: Turn) -> Claim:
         return Claim(
@@ -221,12 +218,12 @@ class Cycle:
             foreign=self._foreign,
             limit_of=self._limit_of,
             contended=partial(turn.contended.add, lane),
+            crowded=partial(turn.blocked.add, lane),
             budget=self._execution.retry_budget,
         )
 
     def _limit_of(self, task_id: str) -> int | None:
         """Return how many runs of a task this node may start; none of what it cannot run."""
-        self._asked += 1
         task = self._book.get(task_id)
         if task is None:
             self._foreign.add(task_id)
@@ -249,7 +246,7 @@ class Cycle:
             self._put_back(turn.due)
             return
         self._backlog |= turn.lanes - turn.drained
-        self._blocked |= turn.blocked
+        self._blocked |= turn.blocked & turn.drained
         for lane in turn.contended:
             self.expect(lane, turn.now + _SOON)
         self._beaten |= turn.beaten

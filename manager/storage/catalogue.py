@@ -10,10 +10,11 @@ from core.run import Reason, RunState
 from manager.storage.breakers import close
 from manager.storage.dialects import listed
 from manager.storage.locks import locks_of
+from manager.storage.offers import offer, settle
 from manager.storage.prepared import Prepared, driver_of
 from manager.storage.rows import stored_task_of, task_row
 from manager.storage.sameness import SCHEDULE, rules, says_the_same, says_when, was_spent
-from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, bindings, plugins, runs, tasks
+from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, plugins, runs, tasks
 from manager.storage.types import to_text
 
 if TYPE_CHECKING:
@@ -31,7 +32,6 @@ _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
-BIND: Final = Prepared(insert(bindings), bindings.c.keys(), "ON CONFLICT DO NOTHING")
 _TELLING: Final = (
     "id", "fingerprint", "overrides", "removed", "plugin", "source", "lane",
     "anchor", "cursor", "next_run", "paused", "quarantined", "revision", "fired",
@@ -91,29 +91,22 @@ class Catalogue:
             node: Who can run them.
             now: Anchor and cursor of those that are new, cursor of those whose schedule changed.
         """
-        self._locks.register()
-        if len(definitions) <= 1:
-            self._locks.hold([definition.id for definition, _ in definitions])
-        else:
-            self._locks.hold_all()
         bound = self._unchanged([definition for definition, _ in definitions], node, now)
         rows = [
             task_row(definition, next_run)
             for definition, next_run in definitions
             if definition.id not in bound
         ]
-        bound |= self._written(rows, node, now)
-        self.offer([definition.id for definition, _ in definitions], node)
-        offered = select(bindings.c.task_id).where(bindings.c.node == node)
-        others = update(tasks).where(tasks.c.id.in_(offered), tasks.c.node.is_distinct_from(node))
-        self._connection.execute(others.values(node=node))
+        if rows:
+            self._locks.register()
+            if len(rows) == 1:
+                self._locks.hold([rows[0]["id"]])
+            else:
+                self._locks.hold_all()
+            bound |= self._written(rows, node, now)
+        offer(self._connection, [definition.id for definition, _ in definitions], node)
+        settle(self._connection, node)
         return bound
-
-    def offer(self, task_ids: Sequence[str], node: str) -> None:
-        """Enter *node* as one that can run tasks."""
-        if task_ids:
-            own = [{"node": node, "task_id": task_id} for task_id in task_ids]
-            BIND.run_each(driver_of(self._connection), own)
 
     def _unchanged(
         self, definitions: Sequence[TaskDefinition], node: str, now: datetime

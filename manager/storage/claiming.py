@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from manager.storage.admission import Admission, Candidate
 from manager.storage.budgets import note_starts
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from core.run import Run
     from manager.storage.locks import Locks
 
+_FURTHER: Final = 200
+"""At most so many more waiting runs are looked at, the more of those in front may not start."""
+
 
 class Claiming:
     """Claims runs on one connection inside a transaction.
@@ -43,28 +46,18 @@ class Claiming:
         blocked = {*wish.foreign, *(row[0] for row in WITHHELD.run(self._driver, {}))}
         gate = Admission(self._connection, wish.now, wish.budget, self._locks.spend)
         again: set[str] = set()
-        while len(claimed) < wish.limit:
-            waiting = self._waiting(wish, blocked, wish.limit - len(claimed))
+        while (left := wish.limit - len(claimed)) > 0:
+            waiting = self._waiting(wish, blocked, left + min(_FURTHER, 2 * len(blocked)))
             if not waiting:
                 break
-            wanted = {each.task_id for each in waiting}
-            if elsewhere := self._locks.taken(wanted):
-                blocked |= elsewhere
-                wish.contended()
-            running = self._running(sorted(wanted - elsewhere))
-            chosen: list[str] = []
-            for each in waiting:
-                task_id = each.task_id
-                if task_id in elsewhere:
-                    continue
-                limit = wish.limit_of(task_id)
-                if limit is not None and running[task_id] >= limit:
-                    blocked.add(task_id)
-                elif gate.admits(each):
-                    running[task_id] += 1
-                    chosen.append(each.run_id)
-                    again |= {each.run_id} if each.is_retry else set()
-            begun = self._started(chosen, wish)
+            fitting = self._fitting(waiting, wish, blocked)[:left]
+            if not self._locks.are_alone:
+                fitting = self._locked(fitting, wish, blocked)
+            chosen = [each for each in fitting if gate.admits(each)]
+            if len(chosen) < len(fitting):
+                wish.crowded()
+            again |= {each.run_id for each in chosen if each.is_retry}
+            begun = self._started([each.run_id for each in chosen], wish)
             if chosen and not begun and self._locks.are_alone:
                 raise damaged("an index names runs that are not there")
             claimed += begun
@@ -72,6 +65,33 @@ class Claiming:
         self.news = gate.put_off
         note_starts(self._driver, claimed, again)
         return claimed
+
+    def _fitting(
+        self, waiting: Sequence[Candidate], wish: Claim, blocked: set[str]
+    ) -> list[Candidate]:
+        """Return which of *waiting* their tasks have room for; add the tasks that have none."""
+        running = self._running(sorted({each.task_id for each in waiting}))
+        found = []
+        for each in waiting:
+            limit = wish.limit_of(each.task_id)
+            if limit is not None and running[each.task_id] >= limit:
+                blocked.add(each.task_id)
+                wish.crowded()
+            else:
+                running[each.task_id] += 1
+                found.append(each)
+        return found
+
+    def _locked(
+        self, chosen: Sequence[Candidate], wish: Claim, blocked: set[str]
+    ) -> list[Candidate]:
+        """Lock the tasks of *chosen*; return what still fits, now that nobody else starts any."""
+        if elsewhere := self._locks.taken({each.task_id for each in chosen}):
+            blocked |= elsewhere
+            wish.contended()
+        return self._fitting(
+            [each for each in chosen if each.task_id not in elsewhere], wish, blocked
+        )
 
     def _running(self, task_ids: Sequence[str]) -> Counter[str]:
         """Return how many runs of each task are running."""

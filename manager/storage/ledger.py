@@ -12,6 +12,7 @@ from manager.storage import rounds
 from manager.storage.catalogue import Catalogue
 from manager.storage.locks import locks_of
 from manager.storage.membership import Membership
+from manager.storage.offers import offer
 from manager.storage.prepared import driver_of
 from manager.storage.reading import Reading
 from manager.storage.recorder import Recorder
@@ -166,7 +167,7 @@ class SqlLedger:
 
     def offer(self, task_ids: Sequence[str], node: str) -> None:
         """Enter *node* as one that can run tasks, before it has bound them."""
-        self._recorder.write(lambda link: Catalogue(link).offer(task_ids, node))
+        self._recorder.write(lambda link: offer(link, task_ids, node))
 
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         """Return what is known of tasks; unknown ids are left out."""

@@ -56,7 +56,7 @@ _SEIZE: Final = Prepared(_THESE.with_for_update(key_share=True, skip_locked=True
 _TRY: Final = Prepared(
     _THESE.where(tasks.c.quarantined.is_(False)).with_for_update(key_share=True, skip_locked=True)
 )
-_QUEUE: Final = "SAVEPOINT seizing; SET LOCAL lock_timeout = '300ms'"
+_QUEUE: Final = "SAVEPOINT seizing; SET LOCAL lock_timeout = '50ms'"
 _GIVE_UP: Final = "ROLLBACK TO SAVEPOINT seizing; RELEASE SAVEPOINT seizing"
 _QUEUED: Final = f"RELEASE SAVEPOINT seizing; SET LOCAL lock_timeout = '{LOCK_WAIT}'"
 _ROUND: Final = f"SET LOCAL statement_timeout = '{ROUND_WAIT}'"

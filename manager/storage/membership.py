@@ -10,9 +10,9 @@ from sqlalchemy import BigInteger, delete, insert, literal, select, update
 from core.crashing import Buried, Quarantined, after_crash
 from core.policy import Delivery
 from core.run import Reason, Run, RunState
-from manager.storage.catalogue import BIND
 from manager.storage.dialects import lease_time
 from manager.storage.locks import locks_of
+from manager.storage.offers import offer
 from manager.storage.prepared import driver_of
 from manager.storage.rounds import beat
 from manager.storage.rows import run_of
@@ -66,9 +66,7 @@ class Membership:
         mine = update(nodes).where(nodes.c.id == node_id)
         self._connection.execute(mine.values(state="alive"))
         beat(driver_of(self._connection), node_id, now, lease)
-        if task_ids:
-            own = [{"node": node_id, "task_id": each} for each in task_ids]
-            BIND.run_each(driver_of(self._connection), own)
+        offer(self._connection, task_ids, node_id)
 
     def leave(self, node_id: str, now: datetime) -> None:
         """Enter a node as stopped."""
@@ -89,7 +87,7 @@ class Membership:
         else it is ``LOST``; after three deaths under it, it is ``FAILED``. One that was to be
         cancelled is. The deaths count against the tasks, all that are found together as one.
         """
-        node_ids = sorted(set(judged) - self._renewed(judged, leases))
+        node_ids = sorted(set(judged) - self._alive(judged, leases))
         theirs = (IS_RUNNING, runs.c.node.in_(node_ids))
         concerned = self._connection.execute(select(runs.c.task_id).where(*theirs)).scalars()
         locks_of(self._connection).hold(set(concerned))
@@ -117,11 +115,19 @@ class Membership:
             tuple(each for each in transaction.news if isinstance(each, Quarantined)),
         )
 
-    def _renewed(self, judged: Sequence[str], leases: Mapping[str, float]) -> set[str]:
-        """Return which nodes have another lease than the one that they were judged by."""
+    def _alive(self, judged: Sequence[str], leases: Mapping[str, float]) -> set[str]:
+        """Return which nodes renewed their lease since they were judged, or are being decided.
+
+        One is in the middle of a transaction that relies on its being alive, or another node
+        buries it at this moment.
+        """
         rows = select(nodes.c.id, nodes.c.lease_second).where(nodes.c.id.in_(judged))
-        found = self._connection.execute(rows.order_by(nodes.c.id).with_for_update())
-        return {row.id for row in found if leases.get(row.id, row.lease_second) != row.lease_second}
+        known = set(self._connection.execute(rows).scalars())
+        found = self._connection.execute(rows.with_for_update(skip_locked=True))
+        stand = {
+            row.id for row in found if leases.get(row.id, row.lease_second) == row.lease_second
+        }
+        return known - stand
 
 
 def _ended(run: Run, text: str) -> Run:

@@ -85,7 +85,7 @@ def dead_nodes_beat(patch: Patch) -> None:
 
 def burial_by_an_old_look(patch: Patch) -> None:
     """A node is entered as dead although it has renewed its lease since it was judged."""
-    patch.put(membership.Membership, "_renewed", lambda *_: set())
+    patch.put(membership.Membership, "_alive", lambda *_: set())
 
 
 def called_before_the_commit(patch: Patch) -> None:
