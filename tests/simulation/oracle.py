@@ -201,6 +201,10 @@ class Oracle:
                     (datetime.min.replace(tzinfo=anchor.tzinfo), until),
                 )
             known.update(wanted)
+            around = (since - jitter, until)  # what is put off may be due after its instant
+            if world.stepped_back:  # and edits are no wall between what was due before and after
+                around = (anchor - jitter, world.rested_at)
+            known.update(targets(task.trigger, said, task.options["timezone"], anchor, around))
             last = number == len(begins) - 1
             yield from self._uncovered(task, wanted, timed, jitter, tail=last and not spent)
         for row in timed:

@@ -324,7 +324,7 @@ BUGS: Final = (
     Bug(no_unique_key, (2,)),
     Bug(token_dropped_on_end, (361,), 12),
     Bug(dead_nodes_beat, (2,)),
-    Bug(burial_by_an_old_look, (20,), 5),
+    Bug(burial_by_an_old_look, (137,), 5),
     Bug(called_before_the_commit, (1,)),
     Bug(leases_by_a_stepped_clock, (22,)),
     Bug(no_heartbeat, (8,)),
