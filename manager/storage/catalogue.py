@@ -12,7 +12,7 @@ from manager.storage.dialects import listed
 from manager.storage.locks import locks_of
 from manager.storage.offers import offer, settle
 from manager.storage.prepared import Prepared, driver_of
-from manager.storage.rows import stored_task_of, task_row
+from manager.storage.rows import STORED, stored_task_of, task_row
 from manager.storage.sameness import SCHEDULE, rules, says_the_same, says_when, was_spent
 from manager.storage.tables import IS_RUNNING, IS_WAITING, audit, plugins, runs, tasks
 from manager.storage.types import to_text
@@ -32,11 +32,7 @@ _WRITTEN: Final = (
     "plugin", "source", "name", "description", "tags", "func_path", "trigger", "trigger_args",
     "timezone", "enabled", "max_retries", "timeout", "lane", "priority", "options", "fingerprint",
 )  # fmt: skip
-_TELLING: Final = (
-    "id", "fingerprint", "overrides", "removed", "plugin", "source", "lane",
-    "anchor", "cursor", "next_run", "paused", "quarantined", "revision", "fired",
-    "created_at", "node",
-)  # fmt: skip
+_TELLING: Final = (*STORED, "fingerprint", "plugin", "source", "lane", "created_at", "node")
 """The columns that tell whether a definition says anything new, and what becomes of it."""
 _TOLD: Final = Prepared(
     select(*(tasks.c[name] for name in _TELLING)).where(
@@ -67,11 +63,8 @@ class Catalogue:
         self._connection = connection
         self._locks = locks_of(connection)
 
-    def stored(self, task_ids: Sequence[str] | None = None) -> dict[str, Mapping[str, Any]]:
-        """Return the rows of tasks, of all or of *task_ids*, removed ones included."""
-        if task_ids is None:
-            rows = self._connection.execute(select(tasks)).mappings()
-            return {row["id"]: dict(row) for row in rows}
+    def stored(self, task_ids: Sequence[str]) -> dict[str, Mapping[str, Any]]:
+        """Return the rows of tasks, removed ones included."""
         found: dict[str, Mapping[str, Any]] = {}
         for start in range(0, len(task_ids), _CHUNK):
             query = select(tasks).where(tasks.c.id.in_(task_ids[start : start + _CHUNK]))

@@ -172,8 +172,7 @@ class SqlLedger:
     def stored(self, task_ids: Sequence[str]) -> dict[str, StoredTask]:
         """Return what is known of tasks; unknown ids are left out."""
         with self._database.read() as connection:
-            rows = Catalogue(connection).stored(task_ids)
-            return {task_id: stored_task_of(row) for task_id, row in rows.items()}
+            return rounds.stored(driver_of(connection), task_ids)
 
     def changed_since(self, revision: int) -> list[StoredTask]:
         """Return the tasks that were changed after *revision*, oldest change first."""

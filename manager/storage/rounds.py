@@ -5,20 +5,32 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import TYPE_CHECKING, Final
 
-from sqlalchemy import BigInteger, bindparam, delete, func, literal_column, or_, select, update
+from sqlalchemy import (
+    BigInteger,
+    Text,
+    bindparam,
+    delete,
+    func,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 
 from core.budget import oldest_slots, slot_of
 from core.records import Node, Suspect
 from core.run import Reason
-from manager.storage.dialects import lease_time
+from manager.storage.dialects import lease_time, listed
 from manager.storage.prepared import Prepared
+from manager.storage.rows import STORED, stored_task_of
 from manager.storage.tables import IS_RUNNING, IS_WAITING, nodes, runs, starts, tasks
-from manager.storage.types import MICROSECOND, Instant, from_micros
+from manager.storage.types import MICROSECOND, Instant, from_micros, to_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
-    from core.records import Lease
+    from core.records import Lease, StoredTask
     from manager.storage.prepared import Driver
 
 _NOW: Final = bindparam("now", type_=Instant())
@@ -46,6 +58,11 @@ _HELD: Final = Prepared(
     select(runs.c.id, runs.c.token).where(IS_RUNNING, runs.c.node == bindparam("owner"))
 )
 _KNOWN: Final = Prepared(select(tasks.c.id, tasks.c.next_run))
+_STORED: Final = Prepared(
+    select(*(tasks.c[name] for name in STORED)).where(
+        tasks.c.id.bool_op("IN")(listed(bindparam("names", type_=Text)))
+    )
+)
 _REVISION: Final = Prepared(select(func.max(tasks.c.revision)))
 _WAITING: Final = Prepared(
     select(
@@ -83,6 +100,12 @@ def suspects(driver: Driver, now: datetime) -> list[Suspect]:
 def held(driver: Driver, node_id: str) -> dict[str, int]:
     """Return the runs that are running on a node, each with its token."""
     return {run_id: token for run_id, token in _HELD.run(driver, {"owner": node_id})}  # noqa: C416 - rows need not be tuples
+
+
+def stored(driver: Driver, task_ids: Sequence[str]) -> dict[str, StoredTask]:
+    """Return what is known of tasks; unknown ids are left out."""
+    rows = _STORED.found(driver, {"names": to_text(list(task_ids))})
+    return {row["id"]: stored_task_of(row) for row in rows}
 
 
 def newest(driver: Driver) -> int:

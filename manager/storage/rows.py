@@ -139,6 +139,13 @@ def attempt_row(attempt: Attempt) -> dict[str, Any]:
     return asdict(attempt)
 
 
+STORED: Final = (
+    "id", "anchor", "cursor", "next_run", "paused", "overrides", "revision", "removed", "fired",
+    "quarantined",
+)  # fmt: skip
+"""The columns of a task beside its definition."""
+
+
 def stored_task_of(
     row: Mapping[Any, Any], *, fresh: bool = False, edited: bool = False
 ) -> StoredTask:
