@@ -116,6 +116,7 @@ def test_sigquit_and_a_second_signal_give_no_grace(command: CommandLine) -> None
     defined(command, "waits")
     for signals in (["SIGQUIT"], ["SIGTERM", "SIGTERM"], ["SIGHUP", "SIGINT"]):
         with command.run() as container:
+            eventually(lambda: any("Ctrl-C" in line for line in container.out))  # it listens
             eventually(lambda: running(command))
             begun = CLOCK.monotonic()
             for name in signals:
